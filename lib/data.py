@@ -1,0 +1,158 @@
+"""Datasets of the course: generated or bundled, never downloaded.
+
+``mnist1d`` is MNIST-1D (Greydanus & Kobak 2024, "Scaling Down Deep Learning with
+MNIST-1D", arXiv:2011.14439) made by its published generator; ``digits`` is
+scikit-learn's 8 x 8 digits.
+"""
+import contextlib
+import hashlib
+import io
+import os
+import random
+import tempfile
+import warnings
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+CACHE = Path(os.environ.get("EPOCH_CACHE", Path(__file__).resolve().parents[1] / ".cache")) / "data"
+
+# Checksum of what the published generator makes, for the sizes the course uses.
+PUBLISHED = {(10_000, 2_500, 42): "72d8b5c371bba25aa9f08ab4f1260c9658ac86445768b11466318e91ef6c16b1"}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples for training and for testing.
+
+    Attributes
+    ----------
+    x_train, x_test : numpy.ndarray of float32, shape (samples, features)
+    y_train, y_test : numpy.ndarray of int64, shape (samples,)
+        Classes, counted from 0.
+    """
+
+    name: str
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+
+    def __len__(self) -> int:
+        """Number of training samples, N."""
+        return len(self.x_train)
+
+    def __repr__(self) -> str:
+        return (f"{self.name}: {len(self):,} samples for training, {len(self.x_test):,} for testing, "
+                f"{self.num_features} features, {self.num_classes} classes")
+
+    @property
+    def num_features(self) -> int:
+        return self.x_train.shape[1]
+
+    @property
+    def num_classes(self) -> int:
+        return int(self.y_train.max()) + 1
+
+    def first(self, num_samples: int) -> "Dataset":
+        """The same dataset with only its first ``num_samples`` training samples."""
+        if not 1 <= num_samples <= len(self):
+            raise ValueError(f"num_samples is {num_samples}, but {self.name} has 1 to {len(self)} training samples.")
+        return replace(self, x_train=self.x_train[:num_samples], y_train=self.y_train[:num_samples])
+
+    def checksum(self) -> str:
+        """SHA-256 of all four arrays, rounded to 3 decimals because another CPU may differ in the last bit."""
+        digest = hashlib.sha256()
+        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+            digest.update(str(array.shape).encode() + np.rint(array * 1000.0).astype("<i4").tobytes())
+        return digest.hexdigest()
+
+
+def mnist1d(num_train: int = 10_000, num_test: int = 2_500, seed: int = 42) -> Dataset:
+    """MNIST-1D: ten digit-like curves of 40 points, shifted, scaled, sheared and noisy.
+
+    The first call for given sizes generates the samples (some seconds) and keeps
+    them in the project's ``.cache`` folder, or in ``$EPOCH_CACHE``; later calls read
+    them and check them. A damaged cache is named in a warning and made again.
+
+    Parameters
+    ----------
+    num_train, num_test : int
+        Samples for training and testing; their sum must be a multiple of 10.
+    seed : int
+        Seed of the published generator, whose default is 42.
+
+    Returns
+    -------
+    Dataset
+        40 features, 10 classes; features standardised by the generator over
+        training and test samples together.
+    """
+    for name, value, least in (("num_train", num_train, 1), ("num_test", num_test, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{name} is {value!r}, but it must be a whole number of at least {least}.")
+    if (num_train + num_test) % 10:
+        raise ValueError(f"num_train + num_test is {num_train + num_test}, but the generator makes equally many of "
+                         f"10 classes, so the sum must be a multiple of 10.")
+    path = CACHE / f"mnist1d-{num_train}-{num_test}-{seed}.npz"
+    try:
+        return _read(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile, EOFError) as error:
+        warnings.warn(f"The cached dataset {path.name} is damaged ({error}); it is generated again.", stacklevel=2)
+    data = _generate(num_train, num_test, seed)
+    expected = PUBLISHED.get((num_train, num_test, seed))
+    if expected is not None and data.checksum() != expected:
+        raise RuntimeError(f"The generator made other samples than the published ones for num_train={num_train}, "
+                           f"num_test={num_test}, seed={seed}; install the pinned packages of requirements.txt.")
+    with contextlib.suppress(OSError):  # a read-only disk costs time, not the lesson
+        _write(path, data)
+    return data
+
+
+def digits(num_test: int = 297, seed: int = 0) -> Dataset:
+    """scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, scaled to 0...1 and split at random."""
+    from sklearn.datasets import load_digits  # here, because it takes a second and few lessons need it
+
+    if isinstance(num_test, bool) or not isinstance(num_test, int) or not 1 <= num_test < 1797:
+        raise ValueError(f"num_test is {num_test!r}, but it must be a whole number from 1 to 1796.")
+    x, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(seed).permutation(len(x))
+    x, y = (x[order] / 16).astype(np.float32), y[order].astype(np.int64)
+    return Dataset("digits", x[num_test:], y[num_test:], x[:num_test], y[:num_test])
+
+
+def _generate(num_train: int, num_test: int, seed: int) -> Dataset:
+    from mnist1d.data import get_dataset_args, make_dataset  # here, because it takes a second
+
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # make_dataset seeds both
+    try:
+        args = get_dataset_args()
+        args.num_samples, args.seed = num_train + num_test, seed
+        with contextlib.redirect_stdout(io.StringIO()):
+            made = make_dataset(args)
+    finally:
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
+    x = np.concatenate([made["x"], made["x_test"]]).astype(np.float32)
+    y = np.concatenate([made["y"], made["y_test"]]).astype(np.int64)
+    return Dataset("MNIST-1D", x[:num_train], y[:num_train], x[num_train:], y[num_train:])
+
+
+def _read(path: Path) -> Dataset:
+    with np.load(path) as stored:
+        data = Dataset("MNIST-1D", *(stored[k] for k in ("x_train", "y_train", "x_test", "y_test")))
+        if str(stored["checksum"]) != data.checksum():
+            raise ValueError("its checksum does not match")
+    return data
+
+
+def _write(path: Path, data: Dataset):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
+        np.savez(file, x_train=data.x_train, y_train=data.y_train, x_test=data.x_test, y_test=data.y_test,
+                 checksum=data.checksum())
+    os.replace(file.name, path)

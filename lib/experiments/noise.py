@@ -1,0 +1,70 @@
+"""How noisy a mini-batch gradient is, at the start of a run and later."""
+import pandas as pd
+import torch
+from torch.nn import functional as F
+
+from lib.experiments.target import dataset
+from lib.models import initialized, mlp
+from lib.noise_scale import gradient_moments, noise_scale, squared_deviations, two_batch_estimates
+from lib.sampling import epoch_order
+from lib.statistics import bootstrap_interval, mean_interval
+from lib.training import mean_loss, train
+
+
+def trained(batch_size: int, learning_rate: float, iterations: int, seed: int):
+    """A network after some iterations, the training set as tensors, and the training loss there."""
+    data = dataset()
+    model = initialized(mlp(), seed)
+    if iterations:
+        _, model = train(mlp(), data, batch_size, learning_rate=learning_rate, iterations=iterations, seed=seed,
+                               device="cpu", evaluate_every=iterations)
+    x, y = torch.from_numpy(data.x_train).to(next(model.parameters()).dtype), torch.from_numpy(data.y_train)
+    return model, x, y
+
+
+def noise(batch_size: int, learning_rate: float, iterations: list[int], seeds: list[int], sizes: list[int],
+          draws: int, small: int, big: int) -> dict[str, pd.DataFrame]:
+    """Exact moments along five runs, and what drawing batches measures in the first of them.
+
+    Returns
+    -------
+    dict with the tables
+        ``moments``: a row a seed and iteration: ``train_loss``, ``squared_norm`` (of the
+        gradient), ``trace`` (of the covariance of a sample's gradient), ``noise_scale``.
+        ``measured``: first seed, first and last iteration: mean squared deviation of the
+        gradient of random batches with its interval, and the prediction.
+        ``estimates``: the same weights, noise scale from two batch sizes with its interval.
+    """
+    moments, measured, estimates = [], [], []
+    for seed in seeds:
+        for iteration in iterations:
+            model, x, y = trained(batch_size, learning_rate, iteration, seed)
+            exact = gradient_moments(model, x, y)
+            moments.append({"seed": seed, "iteration": iteration, "train_loss": mean_loss(model, x[:1000], y[:1000])[0],
+                            "squared_norm": exact.squared_norm, "trace": exact.trace,
+                            "noise_scale": exact.noise_scale})
+            if seed != seeds[0] or iteration not in (iterations[0], iterations[-1]):
+                continue
+            for size in sizes:
+                for replacement in (False, True):
+                    found = mean_interval(squared_deviations(model, x, y, size, draws=draws, replacement=replacement))
+                    measured.append({"iteration": iteration, "batch_size": size, "replacement": replacement,
+                                     "mean": found.estimate, "low": found.low, "high": found.high,
+                                     "predicted": exact.variance(size, replacement)})
+            table = two_batch_estimates(model, x, y, small, big, draws=draws)
+            found = bootstrap_interval(table, noise_scale)
+            estimates.append({"iteration": iteration, "estimate": found.estimate, "low": found.low,
+                              "high": found.high, "exact": exact.noise_scale})
+    return {"moments": pd.DataFrame(moments), "measured": pd.DataFrame(measured), "estimates": pd.DataFrame(estimates)}
+
+
+def batch_losses(sizes: list[int], num_batches: int, iterations: int, learning_rate: float) -> pd.DataFrame:
+    """Losses of random batches at fixed weights: how much a loss curve wiggles while nothing is learnt.
+
+    A row a batch, a column a batch size, named by it.
+    """
+    model, x, y = trained(64, learning_rate, iterations, seed=0)
+    with torch.no_grad():
+        losses = F.cross_entropy(model(x), y, reduction="none").double().numpy()
+    orders = [epoch_order(len(x), seed=1, epoch=k) for k in range(num_batches)]
+    return pd.DataFrame({str(size): [losses[order[:size]].mean() for order in orders] for size in sizes})

@@ -1,0 +1,89 @@
+"""Figures that read in light, dark and grey, with alt text and data made from the run.
+
+A figure is drawn by matplotlib and shown as one inline SVG whose colours are CSS
+variables: the page's style sheet gives them a light and a dark value.
+"""
+import hashlib
+import html
+import io
+import re
+
+import matplotlib as mpl
+import pandas as pd
+from cycler import cycler
+from matplotlib.figure import Figure
+
+INK, GRID = "#1f2328", "#d0d7de"
+COLORS = ("#0f5fa8", "#b84e00", "#00735c", "#8b3d88", "#5c5f66", "#7a6400")
+STYLE = {
+    "svg.fonttype": "none", "svg.hashsalt": "course", "font.family": "sans-serif", "font.size": 10,
+    "text.color": INK, "axes.edgecolor": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": GRID,
+    "grid.linewidth": 0.6, "axes.axisbelow": True, "axes.titlesize": 10.5, "axes.titlelocation": "left",
+    "figure.facecolor": "none", "axes.facecolor": "none", "legend.frameon": False, "lines.linewidth": 1.8,
+    "lines.markersize": 5, "figure.constrained_layout.use": True,
+    # Line style and marker change with the colour, so that a grey print still tells lines apart.
+    "axes.prop_cycle": cycler(color=COLORS, linestyle=["-", "--", "-.", ":", "-", "--"], marker=list("os^Dvx")),
+}
+VARIABLES = {INK: "ink", GRID: "grid", **{color: str(i + 1) for i, color in enumerate(COLORS)}}
+
+
+mpl.rcParams.update(STYLE)
+
+
+def new(rows: int = 1, columns: int = 1, height: float = 2.9, width: float = 6.0, **subplots) -> tuple:
+    """A figure and its axes in the course's style; sizes in inches, ``subplots`` as in ``Figure.subplots``."""
+    figure = Figure(figsize=(width, height))
+    return figure, figure.subplots(rows, columns, **subplots)
+
+
+class Shown:
+    """A finished figure with its caption, alt text and data, for a notebook and for the book.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        Made by :func:`new`.
+    alt : str
+        What the figure shows, in words and numbers taken from the data.
+    caption : str
+        What to look at.
+    data : pandas.DataFrame, optional
+        What is drawn, as a table one click below the figure.
+    """
+
+    def __init__(self, figure: Figure, alt: str, caption: str, data: pd.DataFrame | None = None):
+        if len(alt.split()) < 5:
+            raise ValueError(f"alt is {alt!r}, but it must say in a sentence what the figure shows.")
+        self.figure, self.alt, self.caption, self.data = figure, " ".join(alt.split()), caption, data
+
+    def __repr__(self) -> str:
+        return f"Figure: {self.alt}"
+
+    def _repr_html_(self) -> str:
+        return (f'<figure class="course-figure">{self.svg()}<figcaption>{html.escape(self.caption)}</figcaption>'
+                f'{_details(self.data)}</figure>')
+
+    def svg(self) -> str:
+        """The figure as one line of SVG that can stand in a page beside others."""
+        file = io.StringIO()
+        self.figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+        svg = file.getvalue()
+        svg = svg[svg.index("<svg"):]
+        svg = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>", "", svg, flags=re.DOTALL)
+        svg = re.sub(r" font-family: [^;\"]*;", "", svg)  # the page's own font
+        for color, name in VARIABLES.items():
+            svg = svg.replace(color, f"var(--figure-{name}, {color})")
+        mark = "f" + hashlib.sha256(svg.encode()).hexdigest()[:8] + "-"  # ids must be unique in a page
+        svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{mark}", svg)
+        svg = re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>',
+                     rf'<svg \1 role="img" aria-label="{html.escape(self.alt)}" xmlns="http://www.w3.org/2000/svg" '
+                     r'xmlns:xlink="http://www.w3.org/1999/xlink" style="stroke-linejoin: round">', svg, count=1)
+        return re.sub(r"\s*\n\s*", " ", svg).strip()
+
+
+def _details(data: pd.DataFrame | None) -> str:
+    if data is None:
+        return ""
+    return ("<details><summary>Data of this figure</summary>"
+            + data.to_html(index=False, border=0, float_format="{:.4g}".format).replace("\n", "") + "</details>")

@@ -1,0 +1,181 @@
+"""How much a mini-batch gradient scatters, and the batch size at which that stops to matter.
+
+``g_i`` is the gradient of sample i's loss, ``G`` their mean over the training set and
+``Sigma`` their covariance. The simple noise scale is ``tr(Sigma) / |G|^2`` (McCandlish
+et al. 2018, "An Empirical Model of Large-Batch Training", arXiv:1812.06162).
+"""
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.func import functional_call, grad, vmap
+from torch.nn import functional as F
+
+from lib.sampling import generator
+
+BATCHES = 2  # stream of a seed, beside those of lib.sampling, for batches drawn at random
+
+
+@dataclass(frozen=True)
+class GradientMoments:
+    """Exact ``|G|^2`` and ``tr(Sigma)`` of a training set of N samples, at one set of weights.
+
+    ``tr(Sigma)`` is the mean of ``|g_i - G|^2``: divided by N, because the training set
+    is all that batches are drawn from.
+    """
+
+    num_samples: int
+    squared_norm: float
+    trace: float
+
+    @property
+    def noise_scale(self) -> float:
+        """``tr(Sigma) / |G|^2``, in samples; infinite where the gradient is zero."""
+        return self.trace / self.squared_norm if self.squared_norm else np.inf
+
+    def variance(self, batch_size: int, replacement: bool = False) -> float:
+        """Expected ``|g_B - G|^2`` of a random batch's mean gradient ``g_B``.
+
+        ``tr(Sigma) / B`` with replacement; without, times ``(N - B) / (N - 1)``, which is
+        zero for the whole training set.
+        """
+        _check_batch_size(batch_size, self.num_samples, replacement)
+        variance = self.trace / batch_size
+        if replacement or self.num_samples == 1:
+            return variance
+        return variance * (self.num_samples - batch_size) / (self.num_samples - 1)
+
+
+def gradient_moments(model: nn.Module, x: torch.Tensor, y: torch.Tensor, *, loss: Callable = F.cross_entropy,
+                     chunk: int = 250) -> GradientMoments:
+    """Exact moments of the per-sample gradients at the model's present weights.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Without batch normalisation, in which a sample's gradient depends on its batch.
+    x, y : torch.Tensor, shape (N, ...) and (N,)
+        The training set, on the model's device (CPU or CUDA: sums are made in float64).
+    loss : callable
+        ``loss(outputs, targets)``, a mean over samples.
+    chunk : int
+        Samples whose gradients are in memory at once: ``chunk`` times the model's size.
+    """
+    _check_model(model, x, y)
+    parameters = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+
+    def sample_loss(parameters, x, y):
+        return loss(functional_call(model, parameters, (x[None],)), y[None])
+
+    num, mean, scatter = 0, 0.0, 0.0
+    for x_chunk, y_chunk in zip(x.split(chunk), y.split(chunk)):
+        gradients = vmap(grad(sample_loss), in_dims=(None, 0, 0))(parameters, x_chunk, y_chunk)
+        gradients = torch.cat([g.flatten(1) for g in gradients.values()], dim=1)
+        # Chunks are merged by their own means (Chan et al. 1983): the shorter mean |g|^2 - |G|^2 is a difference of
+        # large numbers where the samples agree.
+        chunk_mean = gradients.mean(dim=0)
+        difference = chunk_mean.double() - mean
+        weight = len(x_chunk) / (num + len(x_chunk))
+        scatter += ((gradients - chunk_mean).double().square().sum() + difference.square().sum() * num * weight).item()
+        mean = mean + difference * weight
+        num += len(x_chunk)
+    return GradientMoments(num, mean.square().sum().item(), scatter / num)
+
+
+def squared_deviations(model: nn.Module, x: torch.Tensor, y: torch.Tensor, batch_size: int, *, draws: int = 200,
+                       replacement: bool = False, seed: int = 0, loss: Callable = F.cross_entropy) -> np.ndarray:
+    """``|g_B - G|^2`` of ``draws`` random batches, to measure what :meth:`GradientMoments.variance` predicts.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (draws,)
+        Independent draws: ``lib.statistics.mean_interval`` gives the variance and its interval.
+    """
+    _check_model(model, x, y)
+    whole = _gradient(model, x, y, loss)
+    return np.array([(_gradient(model, x[batch], y[batch], loss) - whole).square().sum().item()
+                     for batch in _random_batches(len(x), batch_size, draws, replacement, seed)])
+
+
+def two_batch_estimates(model: nn.Module, x: torch.Tensor, y: torch.Tensor, small: int, big: int, *, draws: int = 200,
+                        replacement: bool = False, seed: int = 0, loss: Callable = F.cross_entropy) -> pd.DataFrame:
+    """Estimate ``|G|^2`` and ``tr(Sigma)`` from gradients of two batch sizes, as a long training run can.
+
+    Each draw is one batch of ``big`` samples. The parts of ``small`` samples that it
+    consists of give the small gradients, their mean is the big one, as on several devices.
+
+    Parameters
+    ----------
+    small, big : int
+        ``big`` is a multiple of ``small``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a draw, with the columns ``squared_norm`` and ``trace``; see
+        :func:`two_batch_formula` for their bias and :func:`noise_scale` for their use.
+    """
+    _check_model(model, x, y)
+    if small < 1 or big <= small or big % small:
+        raise ValueError(f"small is {small} and big is {big}, but big must be 2 or more times small, a whole number.")
+    rows = []
+    for batch in _random_batches(len(x), big, draws, replacement, seed):
+        gradients = torch.stack([_gradient(model, x[part], y[part], loss) for part in batch.split(small)])
+        rows.append(two_batch_formula(gradients.square().sum(dim=1).mean().item(),
+                                      gradients.mean(dim=0).square().sum().item(), small, big))
+    return pd.DataFrame(rows, columns=["squared_norm", "trace"])
+
+
+def two_batch_formula(small_squared, big_squared, small: int, big: int) -> tuple:
+    """``|G|^2`` and ``tr(Sigma)`` from the squared gradient norms at two batch sizes (appendix A of the paper).
+
+    From ``E |g_B|^2 = |G|^2 + tr(Sigma) / B`` at both sizes. Each of the two is unbiased for
+    batches drawn with replacement. Without replacement their means are
+    ``|G|^2 - tr(Sigma) / (N - 1)`` and ``tr(Sigma) N / (N - 1)``: the moments of the
+    population that the training set is a sample of. Single values may be negative.
+    """
+    squared_norm = (big * big_squared - small * small_squared) / (big - small)
+    trace = (small_squared - big_squared) / (1 / small - 1 / big)
+    return squared_norm, trace
+
+
+def noise_scale(estimates: pd.DataFrame) -> float:
+    """``tr(Sigma) / |G|^2`` from a table of :func:`two_batch_estimates`, each averaged before they are divided.
+
+    A mean of single ratios would be dominated by draws whose denominator is near zero. The
+    ratio of means is still biased: by about its relative variance of the denominator, less
+    the relative covariance of both, each falling as 1 / draws; usually upwards. Not a
+    number where the mean of ``squared_norm`` is not positive: there are too few draws.
+
+    For an interval, give this function and the table to ``lib.statistics.bootstrap_interval``.
+    """
+    squared_norm, trace = estimates["squared_norm"].mean(), estimates["trace"].mean()
+    return float(trace / squared_norm) if squared_norm > 0 else np.nan
+
+
+def _gradient(model: nn.Module, x: torch.Tensor, y: torch.Tensor, loss: Callable) -> torch.Tensor:
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    return torch.cat([g.flatten() for g in torch.autograd.grad(loss(model(x), y), parameters)]).double()
+
+
+def _random_batches(num_samples: int, batch_size: int, draws: int, replacement: bool,
+                    seed: int) -> Iterator[torch.Tensor]:
+    _check_batch_size(batch_size, num_samples, replacement)
+    rng = generator(seed, BATCHES)
+    for _ in range(draws):
+        yield torch.from_numpy(rng.choice(num_samples, batch_size, replace=replacement))
+
+
+def _check_batch_size(batch_size: int, num_samples: int, replacement: bool):
+    if batch_size < 1 or (batch_size > num_samples and not replacement):
+        raise ValueError(f"batch_size is {batch_size}, but without replacement a batch has 1 to {num_samples} samples.")
+
+
+def _check_model(model: nn.Module, x: torch.Tensor, y: torch.Tensor):
+    if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in model.modules()):
+        raise TypeError("model has batch normalisation, so a sample has no gradient of its own; use one without.")
+    if len(x) != len(y) or len(x) == 0:
+        raise ValueError(f"x has {len(x)} samples and y {len(y)}; they must be equally many and at least 1.")

@@ -1,0 +1,110 @@
+// What the widgets are made of: elements, labelled controls, a list of numbers, a player.
+const SVG_TAGS = ["svg", "g", "rect", "path", "polyline", "circle", "line", "text"];
+const FOCUSABLE = ["input", "select", "button", "summary"];
+export const written = number => number.toLocaleString("en-US");
+
+// An element; attributes that are functions listen to the event of that name.
+export function element(tag, attributes = {}, ...children) {
+  const made = SVG_TAGS.includes(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag)
+    : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") made.addEventListener(name, value);
+    else if (value !== false) made.setAttribute(name, value === true ? "" : value);
+  }
+  // JupyterLab takes arrow keys away from an element without this; on an ancestor it has no effect.
+  if (FOCUSABLE.includes(tag)) made.dataset.lmSuppressShortcuts = "true";
+  made.append(...children);
+  return made;
+}
+
+export function send(model, trait, value) {
+  model.set(trait, value);
+  model.save_changes();
+}
+
+// Each control is { node, show }; show() brings it up to the model.
+
+// A number: a slider for the usual range and beside it a field, which may go up to `most`.
+export function number(model, trait, label, { min = 1, max, step = 1, most = max }) {
+  const set = text => {
+    const value = Math.min(most, Math.max(min, Math.round(Number(text) / step) * step));
+    if (text !== "" && Number.isFinite(value)) send(model, trait, Number(value.toFixed(6)));
+    show();
+  };
+  const slider = element("input", { type: "range", min, max, step, "aria-label": label, input: () => set(slider.value) });
+  const field = element("input", { type: "number", min, max: most, step, "aria-label": `${label}, exact`,
+    change: () => set(field.value) });
+  const show = () => {
+    slider.value = field.value = model.get(trait);
+    slider.setAttribute("aria-valuetext", written(model.get(trait)));
+  };
+  return { node: element("div", { class: "number" }, element("span", { "aria-hidden": "true" }, label), slider, field), show };
+}
+
+export function toggle(model, trait, label) {
+  const box = element("input", { type: "checkbox", change: () => send(model, trait, box.checked) });
+  return { node: element("label", { class: "toggle" }, box, ` ${label}`), show: () => { box.checked = model.get(trait); } };
+}
+
+// `options` maps values to labels.
+export function choice(model, trait, label, options) {
+  const list = element("select", { change: () => send(model, trait, list.value) },
+    ...Object.entries(options).map(([value, name]) => element("option", { value }, name)));
+  return { node: element("label", { class: "choice" }, `${label} `, list), show: () => { list.value = model.get(trait); } };
+}
+
+// Named numbers; show({ name: text }) fills them in.
+export function facts(labels) {
+  const values = Object.fromEntries(Object.keys(labels).map(name => [name, element("dd", { "data-number": name })]));
+  const node = element("dl", { class: "facts" }, ...Object.entries(labels).map(
+    ([name, label]) => element("div", {}, element("dt", {}, label), values[name])));
+  return { node, show: texts => Object.entries(texts).forEach(([name, text]) => {
+    values[name].textContent = typeof text === "number" ? written(text) : text;
+  }) };
+}
+
+// Says a sentence to screen readers, once the reader's hand has come to rest.
+export function announcer() {
+  const node = element("p", { class: "announced", role: "status" });
+  let timer = 0;
+  return { node, stop: () => clearTimeout(timer), say: sentence => {
+    clearTimeout(timer);
+    timer = setTimeout(() => { node.textContent = sentence; }, 500);
+  } };
+}
+
+// Buttons that move through a run. `steps` maps labels to functions; `tick` makes one move of the playing and
+// returns false at the end.
+export function player({ steps, tick, restart, milliseconds = 200 }) {
+  let timer = 0;
+  const stop = () => {
+    clearInterval(timer);
+    timer = 0;
+    play.textContent = "Play";
+  };
+  const play = element("button", { type: "button", click: () => {
+    if (timer) return stop();
+    play.textContent = "Pause";
+    timer = setInterval(() => { if (!tick()) stop(); }, milliseconds);
+    if (!tick()) stop();
+  } }, "Play");
+  const buttons = Object.entries({ ...steps, "Start again": restart }).map(([label, act]) =>
+    element("button", { type: "button", click: () => { stop(); act(); } }, label));
+  return { node: element("div", { class: "player" }, play, ...buttons), stop };
+}
+
+// The frame of a widget. `draw` is called now and whenever one of the traits changes; the result undoes it all.
+export function mount({ model, el, name, traits, controls, parts, draw, stop = () => {} }) {
+  el.append(element("section", { class: "course-widget", "aria-label": name },
+    element("div", { class: "controls" }, ...controls.map(control => control.node)), ...parts));
+  const update = () => {
+    controls.forEach(control => control.show());
+    draw();
+  };
+  traits.forEach(trait => model.on(`change:${trait}`, update));
+  update();
+  return () => {
+    traits.forEach(trait => model.off(`change:${trait}`, update));
+    stop();
+  };
+}

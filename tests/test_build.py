@@ -1,0 +1,85 @@
+"""The build is strict and its cache tells the truth: shown on small books that are broken on purpose."""
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_twins import LESSON, ROOT
+
+BOOK = Path(sys.executable).with_name("jupyter-book")
+TOC = "format: jb-book\nroot: index\nchapters:\n  - file: lessons/lesson\n"
+INDEX = "# A book\n\n## A section\n\nSee [the lesson](lessons/lesson.md).\n"
+
+
+class Book:
+    """A book with the course's own configuration, lib and tools, and one small lesson."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.md = folder, folder / "lessons/lesson.md"
+        for name in ["_config.yml", "lib", "tools", "assets", "constraints.txt", "requirements.txt", "references.bib"]:
+            (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, folder / name)
+        shutil.rmtree(folder / "assets/vendor")
+        (folder / "assets/vendor/mathjax").mkdir(parents=True)
+        (folder / "assets/vendor/mathjax/tex-mml-chtml.js").write_text("")
+        self.md.parent.mkdir()
+        self.md.write_text(LESSON)
+        (folder / "_toc.yml").write_text(TOC)
+        (folder / "index.md").write_text(INDEX)
+
+    def build(self):
+        environment = os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run([BOOK, "build", ".", "-W", "--keep-going", "-n"], cwd=self.folder, env=environment,
+                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return done.returncode, done.stdout
+
+    def page(self):
+        return (self.folder / "_build/html/lessons/lesson.html").read_text()
+
+    def change_lib(self, old, new):
+        plan = self.folder / "lib/plan.py"
+        assert old in plan.read_text()
+        plan.write_text(plan.read_text().replace(old, new))
+
+
+@pytest.fixture
+def book(tmp_path):
+    return Book(tmp_path)
+
+
+def test_the_cache_tells_the_truth(book):
+    code, log = book.build()
+    assert code == 0, log
+    assert ">34\n" in book.page() and "Executed notebook" in log
+
+    code, log = book.build()
+    assert code == 0 and "Executed notebook" not in log, "nothing changed, yet a lesson was executed again"
+
+    (book.folder / "index.md").write_text(INDEX + "\nMore.\n")
+    code, log = book.build()
+    assert code == 0 and "Executed notebook" not in log, "only prose changed, yet a lesson was executed again"
+
+    book.change_lib("return -(-a // b)", "return a // b")
+    code, log = book.build()
+    assert code == 0, log
+    assert ">33\n" in book.page(), "lib changed, and the page still shows the old result"
+
+    book.change_lib("return a // b", "raise RuntimeError('half-way')")  # breaks off, then comes back
+    assert book.build()[0] != 0
+    book.change_lib("raise RuntimeError('half-way')", "return -(-a // b)")
+    assert book.build()[0] == 0 and ">34\n" in book.page()
+
+
+@pytest.mark.parametrize("old, new, words", [
+    ('print("two", 1 + 1)', 'print("two", 1 / 0)', ["ZeroDivisionError", "lesson.md", "1 / 0"]),
+    ('print("two", 1 + 1)', "import sys; print('careful', file=sys.stderr)", ["stderr was found in the cell outputs"]),
+    ("# A lesson\n", "# A lesson\n\n[nowhere](nowhere.md)\n", ["nowhere"]),
+    ("# A lesson\n", "# A lesson\n\n{term}`nonsense`\n", ["nonsense"]),
+    ("# A lesson\n", "# A lesson\n\n![](missing.svg)\n", ["missing.svg"]),
+], ids=["error in a cell", "stderr in a cell", "broken link", "unknown term", "missing image"])
+def test_the_build_fails_on(book, old, new, words):
+    book.md.write_text(LESSON.replace(old, new))
+    code, log = book.build()
+    assert code != 0, log
+    assert all(word in log for word in words), log

@@ -1,0 +1,75 @@
+"""The words keep their one meaning, and every number in the text comes out of the code beside it."""
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TWINS = sorted((ROOT / "lessons").glob("*.ipynb"))
+PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "lessons").glob("*.md"))
+WRONG_WORDS = ["data point", "datapoint", "effective batch size", "epoch size", "iteration (epoch)",
+               "epochs (iterations)", "attachment:"]
+
+
+def numbers(text):
+    """Numbers of two or more digits, or with decimals, written 1,000 or 1_000 or 1000."""
+    text = re.sub(r"(?<=\d)(,|_|\{,\})(?=\d{3})", "", text)
+    return set(re.findall(r"(?<![\w.])\d*\.?\d+(?!\w)", text))
+
+
+def prose(notebook):
+    """The text of a lesson without its links, citations, inline code, tables and times to read."""
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    text = re.sub(r"^# \d+ · ", "", text)
+    text = re.sub(r"\*\*Time:\*\*.*|\]\([^)]*\)|\{cite\}`[^`]*`|section \d+(\.\d+)*|"
+                  r"[Ll]essons? \d+((,| to| and) \d+)*", " ", text)
+    text = re.sub(r"^\|.*", " ", text, flags=re.MULTILINE)  # tables of facts from elsewhere
+    return re.sub(r"`[^`]*`", " ", text)
+
+
+def computed(notebook):
+    """All numbers that stand in a lesson's code or come out of it."""
+    found = set()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            found |= numbers(cell.source)
+            for output in cell.outputs:
+                found |= numbers(str(output.get("text", "")) + str(output.get("data", {}).get("text/plain", "")))
+                found |= numbers(re.sub(r"<[^>]*>", " ", str(output.get("data", {}).get("text/html", ""))))
+    return found
+
+
+def unbound(notebook):
+    """Numbers of the text that the code neither has nor gives."""
+    known = computed(notebook)
+    known |= {f"{float(number):.0f}" for number in known if float(number) < 1e6}
+    known |= {number.rstrip("%") for number in known}
+    return sorted(number for number in numbers(prose(notebook))
+                  if len(number.lstrip("0.")) > 1 and number not in known)
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=lambda path: path.name)
+def test_numbers_in_the_text_come_from_the_code(twin):
+    assert unbound(nbformat.read(twin, as_version=4)) == []
+
+
+def test_that_check_can_fail():
+    cells = [nbformat.v4.new_markdown_cell("It takes 158 iterations, or 1,234 or 0.75 of them, and 157 at $N = 10{,}000$."),
+             nbformat.v4.new_code_cell("-(-10_000 // 64)", outputs=[
+                 nbformat.v4.new_output("execute_result", {"text/plain": "157"})])]
+    assert unbound(nbformat.v4.new_notebook(cells=cells)) == ["0.75", "1234", "158"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_words_keep_their_meaning(page):
+    text = page.read_text().lower()
+    assert [word for word in WRONG_WORDS if word in text] == []
+
+
+@pytest.mark.parametrize("md", sorted((ROOT / "lessons").glob("*.md")), ids=lambda path: path.name)
+def test_shape_of_a_lesson(md):
+    text = md.read_text()
+    for part in ["What you will learn", "**You need:**", "**Time:**", "**Predict.**", "ClaimTested(",
+                 "## Check yourself", "## Take away", "## To go further", "{cite}"]:
+        assert part in text, f"{md.name} has no {part!r}"

@@ -1,0 +1,167 @@
+"""The .ipynb twins are what their .md gives, and the checks that say so can fail."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+import twins  # noqa: E402
+
+LESSONS = twins.sources()
+
+
+def test_there_are_lessons():
+    assert len(LESSONS) >= 4
+
+
+@pytest.mark.parametrize("md", LESSONS, ids=lambda md: md.name)
+def test_twin_is_up_to_date(md):
+    assert twins.problems(md) == []
+
+
+@pytest.mark.parametrize("md", LESSONS, ids=lambda md: md.name)
+def test_source_is_canonical(md):
+    assert md.read_text() == twins.canonical(md), f"run: python tools/twins.py format {md.relative_to(ROOT)}"
+
+
+@pytest.mark.parametrize("md", LESSONS, ids=lambda md: md.name)
+def test_visible_code_fits_the_page(md):
+    long = [line for cell in jupytext.read(md).cells if cell.cell_type == "code" for line in cell.source.split("\n")
+            if len(line) > (120 if {"hide-input", "remove-input"} & set(cell.metadata.get("tags", [])) else 84)]
+    assert long == []
+
+
+@pytest.mark.parametrize("md", LESSONS, ids=lambda md: md.name)
+def test_no_machine_path_in_a_twin(md):
+    twin = md.with_suffix(".ipynb").read_text()
+    assert str(ROOT) not in twin and str(Path.home()) not in twin.replace("/root-", "")
+
+
+LESSON = """\
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+# A lesson
+
+```{code-cell} ipython3
+from lib.plan import TrainingPlan
+
+TrainingPlan(10_000, 300).iterations_per_epoch
+```
+
+```{code-cell} ipython3
+print("two", 1 + 1)
+```
+"""
+
+
+class Copy:
+    """A course with one small lesson, which may be broken."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.md, self.twin = folder, folder / "lessons/lesson.md", folder / "lessons/lesson.ipynb"
+        for name in ["lib", "tools", "conftest.py", "pyproject.toml", "tests/nbval_sanitize.cfg", "tests/test_twins.py"]:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, folder / name)
+        self.md.parent.mkdir()
+        self.md.write_text(LESSON)
+
+    def run(self, *command):
+        environment = os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        return subprocess.run([sys.executable, *command], cwd=self.folder, env=environment, text=True,
+                              capture_output=True)
+
+    def write(self):
+        return self.run("tools/twins.py", "write")
+
+    def check(self):
+        """Outcome of what `make test` runs on a lesson."""
+        up_to_date = "tests/test_twins.py::test_twin_is_up_to_date"
+        return self.run("-m", "pytest", "-q", "-p", "no:cacheprovider", "lessons", up_to_date)
+
+    def edit_twin(self, change):
+        notebook = json.loads(self.twin.read_text())
+        change(notebook["cells"])
+        self.twin.write_text(json.dumps(notebook))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    copy = Copy(tmp_path_factory.mktemp("course"))
+    done = copy.write()
+    assert done.returncode == 0, done.stdout + done.stderr
+    return copy
+
+
+@pytest.fixture
+def course(written, tmp_path):
+    copy = Copy(tmp_path)
+    shutil.copy(written.twin, copy.twin)
+    return copy
+
+
+def test_writing_twice_gives_the_same_bytes(written):
+    before = written.twin.read_bytes()
+    assert written.write().returncode == 0
+    assert written.twin.read_bytes() == before
+
+
+def test_an_intact_lesson_passes(course):
+    done = course.check()
+    assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout
+
+
+def test_a_cell_that_was_never_executed_fails(course):
+    def forget(cells):
+        cells[-1]["execution_count"], cells[-1]["outputs"] = None, []
+
+    course.edit_twin(forget)
+    done = course.check()
+    assert done.returncode == 1 and "never executed in the stored notebook" in done.stdout, done.stdout
+
+
+def test_a_stale_twin_fails(course):
+    course.md.write_text(LESSON.replace("1 + 1", "1 + 2"))
+    done = course.check()
+    assert done.returncode == 1 and "lesson.ipynb differs from lesson.md in cell 2" in done.stdout, done.stdout
+
+
+def test_a_changed_output_fails(course):
+    def change(cells):
+        cells[-1]["outputs"][0]["text"] = ["two 3\n"]
+
+    course.edit_twin(change)
+    done = course.check()
+    assert done.returncode == 1 and "two 3" in done.stdout, done.stdout
+
+
+def test_a_changed_lib_fails(course):
+    plan = course.folder / "lib/plan.py"
+    broken = plan.read_text().replace("return -(-a // b)", "return a // b")
+    assert broken != plan.read_text()
+    plan.write_text(broken)
+    done = course.check()
+    assert done.returncode == 1 and "34" in done.stdout and "33" in done.stdout, done.stdout
+
+
+def test_a_failing_cell_is_named(course):
+    course.md.write_text(LESSON.replace("1 + 1", "1 / 0"))
+    before = course.twin.read_bytes()
+    done = course.write()
+    assert done.returncode == 1
+    assert "lesson.md fails in this cell" in done.stderr and "1 / 0" in done.stderr and "ZeroDivision" in done.stderr
+    assert course.twin.read_bytes() == before

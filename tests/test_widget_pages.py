@@ -1,0 +1,312 @@
+"""The widgets in the built pages, used by keyboard and mouse in a real browser. `make test` builds the book first."""
+import functools
+import gzip
+import http.server
+import threading
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+from test_pages import CONTENT, HTML, PAGES, named
+
+from lib.plan import TrainingPlan
+
+LESSON = {name[:2]: HTML / f"lessons/{name}.html"
+          for name in ["01-epoch", "02-iteration", "03-batch-size", "04-steps-per-epoch"]}
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens a page from disk; at the end nothing may have been requested from elsewhere, and no error logged."""
+    contexts, outside, errors = [], [], []
+
+    def open_page(page, width=1280, scheme="light", **options):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("pageerror", lambda error: errors.append(str(error)))
+        tab.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+        tab.on("request", lambda request: outside.append(request.url)
+               if not request.url.startswith(("file:", "data:", "blob:")) else None)
+        tab.goto(page.as_uri())
+        tab.wait_for_load_state("load")
+        return tab
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert outside == [] and errors == []
+
+
+def number(widget, name):
+    return int(widget.locator(f"[data-number={name}]").inner_text().replace(",", ""))
+
+
+def press(locator, key, times=1):
+    locator.focus()
+    for _ in range(times):
+        locator.press(key)
+
+
+def drag(tab, slider, share):
+    """Drag a slider's handle to a share of its length."""
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    first, last = (float(slider.get_attribute(name)) for name in ("min", "max"))
+    at = (float(slider.input_value()) - first) / (last - first)
+    tab.mouse.move(box["x"] + 8 + at * (box["width"] - 16), middle)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + share * box["width"], middle, steps=6)
+    tab.mouse.up()
+
+
+@pytest.mark.parametrize("page", [HTML / "index.html", LESSON["02"]], ids=named)
+def test_batch_slicer(opened, page):
+    tab = opened(page)
+    slicer = tab.get_by_role("region", name="Batch slicer")
+    assert number(slicer, "iterations_per_epoch") == 34 and number(slicer, "last_batch_size") == 100
+
+    slider = slicer.get_by_role("slider", name="Batch size B")
+    press(slider, "ArrowRight", 3)
+    assert slider.input_value() == "303"
+    assert number(slicer, "last_batch_size") == TrainingPlan(10_000, 303).last_batch_size == 1
+
+    drag(tab, slider, 0.6)
+    size = int(slider.input_value())
+    assert 500 < size < 700
+    plan = TrainingPlan(10_000, size, epochs=3)
+    assert number(slicer, "total_iterations") == plan.total_iterations
+    assert slicer.locator("rect.cell").count() == plan.batches_per_epoch
+
+    field = slicer.get_by_role("spinbutton", name="Batch size B")
+    field.fill("9999")
+    field.press("Enter")
+    assert number(slicer, "last_batch_size") == 1 and number(slicer, "iterations_per_epoch") == 2
+    assert slicer.locator("rect.tail").bounding_box()["width"] > 2  # one sample in 10,000, and still to be seen
+    slicer.get_by_role("checkbox", name="drop a last batch").press("Space")
+    assert number(slicer, "samples_dropped_per_epoch") == 1 and number(slicer, "total_iterations") == 3
+    field.fill("20000")
+    field.press("Enter")
+    expect(slicer.locator(".legend")).to_contain_text("every batch is dropped")
+    assert slicer.locator("[data-number=total_iterations]").inner_text() == "–"
+
+
+def test_batch_slicer_walks_through_a_run(opened):
+    tab = opened(LESSON["02"])
+    slicer = tab.get_by_role("region", name="Batch slicer")
+    clock, plan = slicer.locator(".clock"), TrainingPlan(10_000, 300, epochs=3)
+    press(slicer.get_by_role("button", name="One iteration"), "Enter", 2)
+    expect(clock).to_contain_text(f"epoch 1 of 3 · iteration 2 of 34 · 2 of 102 iterations and {plan.samples_after(2)} of")
+    slicer.get_by_role("button", name="To the end of the epoch").click()
+    slicer.get_by_role("button", name="One iteration").click()
+    expect(clock).to_contain_text("epoch 2 of 3 · iteration 1 of 34 · 35 of 102 iterations and 10,300 of 30,000 samples")
+    field = slicer.get_by_role("spinbutton", name="Batch size B")
+    field.fill("2500")
+    field.press("Enter")
+    press(slicer.get_by_role("slider", name="Accumulation A"), "ArrowRight")
+    slicer.get_by_role("button", name="Play").press("Space")
+    expect(clock).to_contain_text("epoch 3 of 3 · iteration 2 of 2 · 6 of 6 iterations and 30,000 of 30,000", timeout=6_000)
+    expect(slicer.get_by_role("button", name="Play")).to_be_visible()
+    expect(slicer.get_by_role("status")).to_contain_text("6 of 6 iterations")
+
+
+def test_path_viewer(opened):
+    tab = opened(LESSON["03"])
+    viewer = tab.get_by_role("region", name="Path viewer")
+    text = tab.locator(".widget-text", has_text="Path viewer").text_content()  # made by Python
+    distance = viewer.locator("[data-number=distance]")
+    assert number(viewer, "iterations") == 100 and f"end {distance.inner_text()} from" in text
+
+    viewer.get_by_role("button", name="Stochastic").press("Enter")
+    assert number(viewer, "iterations") == 2_000 and distance.inner_text() in text
+    press(viewer.get_by_role("slider", name="Batch size B"), "ArrowRight", 2)
+    assert number(viewer, "iterations") == TrainingPlan(200, 3, epochs=10).total_iterations
+    drag(tab, viewer.get_by_role("slider", name="Batch size B"), 1)
+    assert number(viewer, "iterations") == 10 and distance.inner_text() in text
+    viewer.get_by_role("button", name="Start again").click()
+    press(viewer.get_by_role("button", name="One iteration"), "Enter", 3)
+    assert number(viewer, "iterations") == 3 and number(viewer, "samples") == 600
+    viewer.get_by_role("button", name="Play").click()
+    expect(viewer.locator("[data-number=iterations]")).to_have_text("10", timeout=5_000)
+
+    before = float(distance.inner_text())
+    press(viewer.get_by_role("slider", name="Learning rate"), "End")
+    assert viewer.get_by_role("slider", name="Learning rate").input_value() == "1.2"
+    assert float(distance.inner_text()) > 2 * before  # above 2/L full batch flies off
+
+
+def test_devices(opened):
+    tab = opened(LESSON["04"])
+    devices = tab.get_by_role("region", name="Devices and accumulation")
+    assert number(devices, "global_batch_size") == 12 and number(devices, "samples_repeated_per_epoch") == 1
+    press(devices.get_by_role("slider", name="Devices W"), "ArrowRight")
+    plan = TrainingPlan(26, 2, accumulation_steps=2, world_size=4)
+    for name in ["global_batch_size", "samples_per_device", "iterations_per_epoch", "samples_repeated_per_epoch"]:
+        assert number(devices, name) == getattr(plan, name)
+    assert devices.locator("thead th").count() == 4 and devices.locator("b[title=repeated]").count() == 2
+    assert devices.locator("tbody tr").first.locator("td").nth(1).inner_text().split() == ["1", "5", "9", "13"]
+
+    devices.get_by_role("checkbox", name="repeat samples").click()
+    assert number(devices, "samples_dropped_per_epoch") == 2
+    expect(devices.get_by_role("row", name="given to no device")).to_contain_text("24 25")
+    drag(tab, devices.get_by_role("slider", name="Accumulation A"), 1)
+    devices.get_by_role("combobox").select_option("carry")
+    expect(devices.locator(".legend")).to_contain_text("too few batches for one iteration")
+    press(devices.get_by_role("slider", name="Batch size B"), "ArrowLeft")
+    assert number(devices, "global_batch_size") == 16 and number(devices, "iterations_per_epoch") == 1
+    expect(devices.get_by_role("row", name="carried into the next epoch")).to_contain_text("16 20")
+
+
+def test_predict_a_number(opened):
+    tab = opened(LESSON["02"])
+    question = tab.locator(".predict", has_text="N = 10,000, B = 300")
+    answer, feedback = question.get_by_role("textbox", name="Your answer"), question.get_by_role("status")
+    for text, reply in [("", "Write a number first"), ("many", "Write a number first"), ("100", "You rounded at the end"),
+                        ("77", "The answer is larger"), ("1,000", "The answer is smaller"), ("102", "Right: 102.")]:
+        answer.fill(text)
+        answer.press("Enter")
+        expect(feedback).to_contain_text(reply)
+    tab.reload()
+    assert feedback.inner_text() == "" and answer.input_value() == ""
+    question.get_by_role("button", name="Show the answer").click()
+    expect(feedback).to_contain_text("The answer: 102.")
+    assert tab.evaluate("document.cookie") == ""
+
+
+def test_predict_a_choice(opened):
+    tab = opened(LESSON["03"], width=390)
+    question = tab.get_by_role("group", name="Which ends nearest to the bottom?")
+    feedback = tab.locator(".predict", has=question).get_by_role("status")
+    question.get_by_role("button", name="Check").click()
+    expect(feedback).to_contain_text("Choose one first.")
+    press(question.get_by_role("radio", name="mini-batch"), "ArrowUp")
+    tab.keyboard.press("Enter")
+    expect(feedback).to_contain_text("Not this one. Its directions are exact")
+    question.get_by_text("mini-batch").click()
+    question.get_by_role("button", name="Check").press("Enter")
+    expect(feedback).to_contain_text("Right: mini-batch.")
+
+
+def test_every_widget_in_a_page_is_alive(opened):
+    for page in CONTENT:
+        text = page.read_text()
+        views = text.count("widget-view+json")
+        assert ("static-widgets.js" in text) == ("widget-state+json" in text) and text.count("widget-text") >= views
+        if views:
+            tab = opened(page)
+            expect(tab.locator(".live-widget")).to_have_count(views)
+            assert tab.locator(".widget-text:visible").count() == 0
+
+
+def test_lessons_hold_the_widgets():
+    """Each lesson asks for predictions, and its own widget is there."""
+    for number, name in [("02", "Batch slicer"), ("03", "Path viewer"), ("04", "Devices and accumulation")]:
+        assert name in LESSON[number].read_text()
+    assert all(page.read_text().count("<p>Question: ") >= 3 for page in LESSON.values())
+
+
+@pytest.mark.parametrize("page", LESSON.values(), ids=named)
+def test_text_stands_without_scripts_and_on_paper(opened, page):
+    views = page.read_text().count("widget-view+json")
+    without = opened(page, java_script_enabled=False)
+    assert without.locator(".widget-text:visible").count() == views > 0
+    printed = opened(page)
+    expect(printed.locator(".live-widget")).to_have_count(views)
+    printed.emulate_media(media="print")
+    assert printed.locator(".widget-text:visible").count() == views
+    assert printed.locator(".live-widget:visible").count() == 0
+
+
+def test_a_control_that_needs_python_says_so(opened):
+    note = opened(LESSON["03"], java_script_enabled=False).locator(".needs-python")
+    expect(note).to_contain_text("needs Python")
+    plan = TrainingPlan(10_000, 500)
+    expect(note.locator("pre")).to_contain_text(f"{plan.total_iterations} iterations in")
+
+
+COLORS = ["color-contrast", "link-in-text-block"]  # the rules that take long and that a narrow screen leaves as they are
+NARROW = {"rules": {rule: {"enabled": False} for rule in COLORS}}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_axe_finds_nothing(opened, page):
+    """Every rule of axe in light and on a narrow screen, and its rules on colours in dark; also with answers shown."""
+    tab = opened(page)
+    if tab.locator(".math").count():
+        tab.evaluate("MathJax.startup.promise")
+    for button in tab.get_by_role("button", name="Show the answer").all():
+        button.click()
+    for button in tab.get_by_role("button", name="Check").all()[:1]:
+        button.click()
+    for width, scheme, options in [(1280, "light", {}), (1280, "dark", {"runOnly": COLORS}), (390, "light", NARROW)]:
+        tab.set_viewport_size({"width": width, "height": 900})
+        tab.emulate_media(color_scheme=scheme)
+        expect(tab.locator("html")).to_have_attribute("data-theme", scheme)
+        tab.wait_for_timeout(350)  # the theme's colours fade
+        found = Axe().run(tab, options={"preload": False, **options}).response
+        assert len(found["passes"]) >= len(options.get("runOnly", [0] * 30)) - 1
+        assert [(rule["id"], node["html"][:200]) for rule in found["violations"] for node in rule["nodes"]] == []
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+class Zipped(http.server.SimpleHTTPRequestHandler):
+    """Serves text gzipped, as web servers do, and counts the bytes."""
+
+    sent: dict = {}
+
+    def do_GET(self):
+        file = Path(self.translate_path(self.path))
+        file = file / "index.html" if file.is_dir() else file
+        if not file.exists():
+            return self.send_error(404)
+        zipped = file.suffix in (".html", ".js", ".css", ".svg", ".json", ".inv")
+        body = gzip.compress(file.read_bytes(), 6) if zipped else file.read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(str(file)))
+        self.send_header("Content-Length", str(len(body)))
+        if zipped:
+            self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        self.wfile.write(body)
+        self.sent[file.name] = len(body)
+
+    def log_message(self, *message):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Zipped, directory=str(HTML)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.mark.parametrize("page", [HTML / "index.html", *LESSON.values()], ids=named)
+def test_usable_soon_on_a_slow_link(browser, site, page, capsys):
+    """Cold cache, 1.6 Mbit/s, 150 ms: the first widget answers in under 2.5 s. The best of up to three loads counts,
+    because another process may have the processor."""
+    Zipped.sent.clear()
+    times = []
+    while len(times) < 3 and min(times, default=9) > 2.5:
+        context = browser.new_context()
+        tab = context.new_page()
+        link = context.new_cdp_session(tab)
+        link.send("Network.enable")
+        link.send("Network.emulateNetworkConditions", {"offline": False, "latency": 150, "downloadThroughput": 200_000,
+                                                       "uploadThroughput": 93_750})
+        tab.add_init_script("""new MutationObserver(() => {
+            if (!window.usable && document.querySelector(".live-widget button")) window.usable = performance.now();
+        }).observe(document, { childList: true, subtree: true })""")
+        tab.goto(f"{site}/{named(page)}", wait_until="commit")
+        tab.wait_for_function("window.usable", timeout=20_000)
+        times.append(tab.evaluate("window.usable") / 1_000)
+        tab.wait_for_load_state("load")
+        context.close()
+    with capsys.disabled():
+        own = Zipped.sent[page.name]
+        print(f"\n{named(page)}: usable after {min(times):.1f} s; page {own / 1e3:.0f} kB, with all it loads "
+              f"{sum(Zipped.sent.values()) / 1e3:.0f} kB (gzip)", end=" ")
+    assert min(times) < 2.5

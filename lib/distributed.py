@@ -26,6 +26,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple, get_args
 
+# Before PyTorch starts: without a name server it warns about host names that nobody here needs.
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+
 import numpy as np
 import pandas as pd
 import torch

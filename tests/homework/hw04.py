@@ -87,6 +87,7 @@ RIGHT = {
 WRONG = {
     "q1": {
         "mean of means": (_Q1.replace("RETURN", "return sum(means) / len(means)"), "mean of means"),
+        "mean of means, seen at once": (_Q1.replace("RETURN", "return sum(means) / len(means)"), "in one micro-batch and in three"),
         "divided by A": (_Q1.replace("RETURN", "return total / p.A"), "by A"),
         "divided by micro-batches": (_Q1.replace("RETURN", "return total / len(micro_batches)"), "sum over tokens by the number of micro-batches"),
         "divided by sequences": (_Q1.replace("RETURN", "return total / sum(len(b['x']) for b in micro_batches)"), "by sequences"),

@@ -53,7 +53,9 @@ def given(notebook: Path) -> dict:
 
 def hints(released, hw, question, code) -> list[str]:
     _, questions, variables = released(hw)
-    variables = dict(variables)
+    # an answer may fill a dict that its cell was given, so everybody gets a dict of their own
+    variables = {name: dict(value) if name != "__builtins__" and isinstance(value, dict) else value
+                 for name, value in variables.items()}
     exec(code, variables)
     return [outcome.hint for outcome in checks.run(questions[question], variables) if outcome.hint]
 

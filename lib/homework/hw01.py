@@ -21,6 +21,8 @@ def draw(draw) -> dict | None:
         (B, [N // B, iterations]),
         (M // iterations, [-(-M // iterations), M // B, M // N]),
         (M % iterations * B, [M % iterations, M * B % N])]
+    if M // B == M // iterations + 1:  # two mistakes with one number
+        return None
     return None if any(right in wrong for right, wrong in right_and_wrong) else dict(N=N, B=B, E=E, A=A, W=W, M=M)
 
 

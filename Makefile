@@ -13,7 +13,7 @@ LESSONS := $(wildcard lessons/*.md)
 LIB := $(shell find lib -name '*.py' -o -name '*.js' -o -name '*.css')
 BOOK := _config.yml _toc.yml references.bib claims.yml $(wildcard *.md) $(wildcard records/*.json) $(LESSONS) $(LIB) $(shell find assets tools -type f -not -name '*.pyc')
 
-.PHONY: help install book test lessons fresh bench serve clean
+.PHONY: help install book test lessons fresh bench bench-grading release grade serve clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,15 @@ fresh: .venv/installed  ## measure everything anew, keep nothing: do all verdict
 bench: .venv/installed  ## the engine against other ways to train, into the appendix; wants a quiet machine
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r bench/requirements-peers.txt
 	$(BIN)/python -m bench.throughput
+
+release: .venv/installed  ## a homework for students and for Gradescope: make release HW=hw01
+	$(BIN)/python -m grading.release $(or $(HW),$(error say which homework: make release HW=hw01))
+
+grade: .venv/installed  ## a folder of submissions: make grade HW=hw01 SUBMISSIONS=dir ROSTER=roster.csv OUT=dir
+	env -u TQDM_DISABLE $(BIN)/python -m grading.grade $(HW) $(or $(SUBMISSIONS),$(error say where the submissions are: SUBMISSIONS=dir)) $(or $(OUT),$(error say where the grades go: OUT=dir)) $(if $(ROSTER),--roster $(ROSTER)) $(GRADE)
+
+bench-grading: .venv/installed  ## CPU time of a graded submission against otter-grader's, side by side; wants a quiet machine
+	$(BIN)/python -m bench.grading
 
 serve: book  ## the book on http://127.0.0.1:8000, for browsers that refuse file://
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000

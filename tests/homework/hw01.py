@@ -123,7 +123,7 @@ WRONG["q4"] = {
 _KINDS = dict(replacement="both", drop_last="some missing", padded="some twice", shuffled="once", whole="batch",
               single="stochastic", between="mini-batch", straight="batch")
 RIGHT["q5"] = [f"kinds = {_KINDS}", f"kinds = { {key: word.upper() for key, word in _KINDS.items()} }",
-               "".join(f"kinds[{key!r}] = {' ' + word + ' '!r}\n" for key, word in _KINDS.items())]
+               "kinds = {}\n" + "".join(f"kinds[{key!r}] = {' ' + word + ' '!r}\n" for key, word in _KINDS.items())]
 WRONG["q5"] = {f"{key} {word}": (f"kinds = {_KINDS | {key: word}}", hint) for key, word, hint in [
     ("replacement", "once", "do not remember"), ("replacement", "some missing", "never drawn"),
     ("replacement", "some twice", "drawn twice"), ("drop_last", "once", "last batch"), ("padded", "once", "Equal shares"),
@@ -135,7 +135,7 @@ WRONG["q5"] = {f"{key} {word}": (f"kinds = {_KINDS | {key: word}}", hint) for ke
 _JUDGED = dict(learning="holds only if", iterations="holds only if", stable="holds only if", best="does not hold",
                activations="holds", weights="does not hold", passes="holds only if")
 RIGHT["q6"] = [f"judged = {_JUDGED}", f"judged = { {key: word.title() for key, word in _JUDGED.items()} }",
-               "".join(f"judged[{key!r}] = {word!r}\n" for key, word in reversed(_JUDGED.items()))]
+               "judged = {}\n" + "".join(f"judged[{key!r}] = {word!r}\n" for key, word in reversed(_JUDGED.items()))]
 WRONG["q6"] = {f"{key} {word}": (f"judged = {_JUDGED | {key: word}}", hint) for key, word, hint in [
     ("learning", "holds", "turned around"), ("learning", "does not hold", "did fall"),
     ("iterations", "holds", "not ahead"), ("iterations", "does not hold", "was ahead"),

@@ -2,18 +2,23 @@
 import functools
 import gzip
 import http.server
+import re
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 from test_pages import CONTENT, HTML, PAGES, named
 
+from lib import records
 from lib.plan import TrainingPlan
+from lib.statistics import critical_batch_size
 
 LESSON = {name[:2]: HTML / f"lessons/{name}.html"
           for name in ["01-epoch", "02-iteration", "03-batch-size", "04-steps-per-epoch"]}
+FOUR_CLOCKS, STEPS_TO_TARGET = HTML / "lessons/07-four-clocks.html", HTML / "lessons/08-steps-to-target.html"
 
 
 @pytest.fixture
@@ -157,6 +162,87 @@ def test_devices(opened):
     press(devices.get_by_role("slider", name="Batch size B"), "ArrowLeft")
     assert number(devices, "global_batch_size") == 16 and number(devices, "iterations_per_epoch") == 1
     expect(devices.get_by_role("row", name="carried into the next epoch")).to_contain_text("16 20")
+
+
+def first_two(clock, value, sizes):
+    """When the shortest of the recorded runs ends, and the best two batch sizes at that time with their values."""
+    runs = records.load("four-clocks").table
+    means = runs[runs["batch_size"].isin(sizes)].groupby(["batch_size", "iteration"], as_index=False)[
+        ["samples", value]].mean()
+    time = means.groupby("batch_size")[clock].max().min()
+    there = {size: np.interp(time, one[clock], one[value]) for size, one in means.groupby("batch_size")}
+    best = sorted(there, key=there.get, reverse="accuracy" in value)[:2]
+    return time, [(size, there[size]) for size in best]
+
+
+def test_four_clocks(opened):
+    tab = opened(FOUR_CLOCKS)
+    clocks = tab.get_by_role("region", name="Four clocks")
+    said, lines = clocks.locator(".said"), clocks.locator("polyline.line")
+    sizes = [8, 32, 128, 512, 2048]
+
+    def expect_said(clock, value, label, sizes):
+        time, best = first_two(clock, value, sizes)
+        first, second = (re.escape(f"batch size {size:,} ({at:.3f})") for size, at in best)
+        expect(said).to_contain_text(re.compile(f"^After {time:,.0f} {label} {first} .*{second}"))
+        expect(clocks.get_by_role("img")).to_have_accessible_name(f"{value.replace('_', ' ')} against {label}. "
+                                                                  f"{said.inner_text()}")
+        assert lines.count() == len(sizes)
+        return best[0][0]
+
+    assert expect_said("iteration", "train_loss", "iterations", sizes) == 2048
+    press(clocks.get_by_role("combobox", name="Clock"), "ArrowDown")
+    assert expect_said("samples", "train_loss", "samples", sizes) == 8  # the other end, in the same runs
+    press(clocks.get_by_role("combobox", name="Clock"), "ArrowUp")
+    press(clocks.get_by_role("checkbox", name="2,048"), "Space")
+    assert expect_said("iteration", "train_loss", "iterations", sizes[:-1]) == 512
+    clocks.get_by_role("combobox", name="Shown").press_sequentially("test")
+    expect_said("iteration", "test_accuracy", "iterations", sizes[:-1])
+
+    clocks.get_by_role("checkbox", name="512", exact=True).click()
+    expect_said("iteration", "test_accuracy", "iterations", [8, 32, 128])
+    clocks.get_by_text("2,048").click()
+    expect_said("iteration", "test_accuracy", "iterations", [8, 32, 128, 2048])
+    expect(clocks.get_by_role("status")).to_have_text(said.inner_text())
+    for box in clocks.get_by_role("checkbox", checked=True).all()[::-1]:
+        box.click()
+    expect(said).to_have_text("Choose at least one batch size.")
+    assert lines.count() == 0
+
+
+def test_steps_to_target(opened):
+    tab = opened(STEPS_TO_TARGET)
+    steps = records.load("steps-to-target").tables["steps"]
+    steps = steps[steps["target"] == 1.0]
+    mean, found = steps.groupby("batch_size")["iteration"].mean(), critical_batch_size(steps).b_crit
+    widget = tab.get_by_role("region", name="Steps to target")
+    guess, reply, picture = widget.get_by_role("textbox"), widget.get_by_role("status"), widget.get_by_role("img")
+    expect(picture).to_have_accessible_name(re.compile(
+        f"from {mean.iloc[0]:,.0f} down to {mean.iloc[-1]:,.0f}\\.$"))  # and nothing about the law yet
+    assert widget.locator("circle.measured").count() == len(mean) == 9
+    assert widget.locator(".perfect, .critical, .guessed").count() == 0
+    press(guess, "Enter")
+    expect(reply).to_contain_text("Write a batch size first")
+
+    written = f"The critical batch size is {found.estimate:.3g} (95 % interval {found.low:.3g} to {found.high:.3g})"
+    guess.press_sequentially("16")
+    guess.press("Enter")
+    expect(reply).to_contain_text(f"{written}; your guess 16 is below the interval.")
+    expect(picture).to_have_accessible_name(re.compile("your guess 16 is below"))
+    assert all(widget.locator(kind).count() == 1 for kind in (".perfect", ".line-1", ".critical", ".guessed"))
+    critical, guessed = (widget.locator(kind) for kind in (".critical", ".guessed"))
+    left = guessed.bounding_box()["x"]
+    assert left < critical.bounding_box()["x"]
+
+    widget.get_by_text("From which batch size on").click()  # the label leads to its field
+    tab.keyboard.press("ControlOrMeta+a")
+    tab.keyboard.type("1,024")
+    widget.get_by_role("button", name="Show").click()
+    expect(reply).to_contain_text(f"{written}; your guess 1,024 is above the interval.")
+    assert guessed.bounding_box()["x"] > critical.bounding_box()["x"] > left
+    guess.fill(f"{found.estimate:.0f}")
+    widget.get_by_role("button", name="Show").click()
+    expect(reply).to_contain_text("is within the interval.")
 
 
 def test_predict_a_number(opened):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from grading.release import release
-from lib.homework import Answers, checks, parameters
+from lib.homework import checks, objectives, parameters
 from lib.homework.__main__ import code_cells
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,3 +95,11 @@ def test_students_numbers_differ_and_come_back(hw):
     drawn = [parameters(hw, f"student {number}") for number in range(300)]
     assert len({str(p) for p in drawn}) > 290
     assert drawn[7] == parameters(hw, "  Student 7 ")
+
+
+def test_every_objective_of_every_lesson_is_checked_by_a_question():
+    questions = {f"{hw} {question}" for hw in HOMEWORKS for question in ANSWERS[hw].RIGHT}
+    there, checked = objectives.objectives(), objectives.checked()
+    assert set(checked) <= set(there), "objectives.yml names an objective that no lesson has"
+    assert set(there) <= set(checked), f"not checked: {sorted(set(there) - set(checked))}"
+    assert {question for its in checked.values() for question in its} == questions

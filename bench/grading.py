@@ -1,0 +1,84 @@
+"""CPU time of one graded submission: this course's grader in its sandbox, and otter-grader's `otter run`.
+
+    python -m bench.grading
+
+Both grade the same notebook, in turns; the least of several turns counts. CPU time is
+that of the whole machine, because bubblewrap hides its children's: it wants a quiet one.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+
+from grading import sandbox
+from grading.grade import Limits, grade, unpack
+from grading.release import release
+from grading.submissions import Submission
+from lib.homework.parameters import parameters
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def cpu_seconds(work) -> float:
+    """What all cores did while ``work`` ran."""
+    def busy():
+        times = psutil.cpu_times()
+        return times.user + times.system + times.nice
+    before = busy()
+    work()
+    return busy() - before
+
+
+def solved(homework: str, folder: Path) -> Path:
+    """A student's notebook with right answers, from the tests' answers."""
+    answers = __import__(f"tests.homework.{homework}", fromlist=["RIGHT"]).RIGHT
+    notebook = json.loads((folder / "student" / f"{homework}.ipynb").read_text())
+    question = None
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        cell["source"] = source.replace("your id", "ann")
+        if source.startswith("**Question"):
+            question = f"q{source.split('.')[0].split()[-1]}"
+        if "otter_answer_cell" in cell["metadata"].get("tags", []):
+            cell["source"] = answers[question][0]
+    path = folder / "ann.ipynb"
+    path.write_text(json.dumps(notebook))
+    return path
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m bench.grading", description=__doc__.split("\n")[0])
+    parser.add_argument("--turns", type=int, default=5)
+    options = parser.parse_args()
+    print(f"{'homework':10}{'ours':>8}{'otter':>8}{'ratio':>8}   (CPU seconds, least of {options.turns} turns)")
+    for master in sorted((ROOT / "exercises").glob("hw*.md")):
+        parameters(master.stem, "ann")
+        with tempfile.TemporaryDirectory() as folder:
+            folder = Path(folder)
+            made = release(master, folder / master.stem)
+            notebook = solved(master.stem, made)
+            autograder = unpack(made / "autograder.zip", folder / "shared")
+            command = sandbox.command(autograder.shared)
+            otter = [sys.executable, "-m", "otter", "run", "-a", str(made / "autograder.zip"), "-o", str(folder), "--no-logo",
+                     str(notebook)]
+            scores, ours, others = set(), [], []
+            for _ in range(options.turns):
+                def graded():
+                    result = grade(Submission("ann", notebook), autograder, Limits(), command)
+                    scores.add(sum(outcome["points"] for outcomes in result["questions"].values() for outcome in outcomes))
+                ours.append(cpu_seconds(graded))
+                others.append(cpu_seconds(lambda: subprocess.run(
+                    otter, check=True, cwd=folder, capture_output=True, env=os.environ | {"GRADING_STUDENT_ID": "ann"})))
+            theirs = json.loads((folder / "results.json").read_text())
+            scores.add(sum(test.get("score", 0) for test in theirs["tests"]))
+        assert scores == {autograder.points}, f"{master.stem}: the graders disagree about a right answer: {scores}"
+        print(f"{master.stem:10}{min(ours):8.2f}{min(others):8.2f}{min(ours) / min(others):8.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -128,6 +128,7 @@ WRONG = {
         "short batch as full": (_loss(_SUM + " / (max(sizes) * len(sizes))"), "as if it were full"),
         "empty batch counted": (_loss(_SUM + " / sum(sizes)"), "must not bring its loss in"),
         "turned over": (_Q2 + "short_weight = (p.N % p.B) / p.B", "turned the factor over"),
+        "below one": (_Q2 + "short_weight = (p.N % p.B) / (p.B + 1)", "Did you turn it over"),
         "number of batches": (_Q2 + "short_weight = -(-p.N // p.B)", "number of batches"),
         "fair weight": (_Q2 + "short_weight = p.N / (-(-p.N // p.B) * (p.N % p.B))", "fair weight"),
         "rounded": (_Q2 + "short_weight = p.B / (p.N % p.B) * 1.01", "does not fit"),

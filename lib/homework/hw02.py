@@ -5,9 +5,10 @@ import numpy as np
 
 
 def draw(draw) -> dict | None:
-    """Samples N and batch size B with a short last batch; M samples whose gradients scatter by ``trace``, and a batch."""
+    """N samples in batches of B, the last one short; M samples whose gradients scatter by ``trace``, and a batch."""
     N, B = draw.whole(500, 3_000), draw.whole(24, 96)
-    M, batch, trace = draw.whole(800, 4_000), draw.whole(100, 400), draw.whole(20, 90)  # trace < batch: no variance is 1
+    # trace < batch: a variance of 1 would be its own root
+    M, batch, trace = draw.whole(800, 4_000), draw.whole(100, 400), draw.whole(20, 90)
     short = N % B
     # the factor asked for must not be the number of batches
     degenerate = short < 3 or short > B // 2 or B == short * -(-N // B)

@@ -24,7 +24,8 @@ def train(weight, gradients, learning_rate, max_iters):
     return weight
 """
 _Q4 = """
-effects = dict(memory='grows', noise='shrinks', constant_rate='no', full_batch='no', renamed='no', validation='yes', sorted='no')
+effects = dict(memory='grows', noise='shrinks', constant_rate='no', full_batch='no', renamed='no',
+               validation='yes', sorted='no')
 """
 _Q5 = """
 sd_with = (p.trace / p.batch) ** 0.5
@@ -63,11 +64,16 @@ RIGHT = {
               "    return [rng.sample(range(n), n) for _ in range(epochs)]\n"
               "def evaluate(l, b):\n    parts = [l[i:i + b] for i in range(0, len(l), b)]\n"
               "    return sum(np.mean(q) * len(q) for q in parts) / len(l)",
-        _Q3 + "def train(w, g, lr, max_iters):\n    i = 0\n    while True:\n        if i >= max_iters:\n            return w\n"
-              "        w = w - lr * g[i % len(g)]\n        i += 1\n"
-              "def visits(n, b, epochs, seed):\n    return [np.random.default_rng([seed, e]).permutation(n) for e in range(epochs)]",
+        _Q3 + "def train(w, g, lr, max_iters):\n    i = 0\n    while True:\n        if i >= max_iters:\n"
+              "            return w\n        w = w - lr * g[i % len(g)]\n        i += 1\n"
+              "def visits(n, b, epochs, seed):\n"
+              "    return [np.random.default_rng([seed, e]).permutation(n) for e in range(epochs)]",
     ],
-    "q4": [_Q4, _Q4.replace("'grows'", "' Grows '"), _Q4 + "effects = {key: word.upper() for key, word in effects.items()}"],
+    "q4": [
+        _Q4,
+        _Q4.replace("'grows'", "' Grows '"),
+        _Q4 + "effects = {key: word.upper() for key, word in effects.items()}",
+    ],
     "q5": [
         _Q5,
         "import math\nsd_with = math.sqrt(p.trace) / math.sqrt(p.batch)\n"
@@ -106,17 +112,23 @@ _TRACE, _NORM = "(s - b) / (1 / small - 1 / big)", "((big * b - small * s) / (bi
 _SUM = "sum(l * s for l, s in zip(losses, sizes))"
 WRONG = {
     "q1": {
-        "last batch dropped": (_batches("[order[i:i + batch_size] for i in range(0, num_samples - batch_size + 1, batch_size)]"), "left out the last batch"),
-        "with replacement": (_order("np.random.default_rng([seed, epoch]).integers(num_samples, size=num_samples)"), "with replacement"),
+        "last batch dropped": (_batches("[order[i:i + batch_size] "
+                                        "for i in range(0, num_samples - batch_size + 1, batch_size)]"),
+                               "left out the last batch"),
+        "with replacement": (_order("np.random.default_rng([seed, epoch]).integers(num_samples, size=num_samples)"),
+                             "with replacement"),
         "not shuffled": (_order("np.arange(num_samples)"), "order of the training set"),
-        "counted from one": (_order("1 + np.random.default_rng([seed, epoch]).permutation(num_samples)"), "count from 0"),
+        "counted from one": (_order("1 + np.random.default_rng([seed, epoch]).permutation(num_samples)"),
+                             "count from 0"),
         "number of batches": (_batches("np.array_split(order, batch_size)"), "number of batches"),
-        "filled up": (_order("np.resize(np.random.default_rng([seed, epoch]).permutation(num_samples), -(-num_samples // batch_size) * batch_size)"), "to fill a batch"),
+        "filled up": (_order("np.resize(np.random.default_rng([seed, epoch]).permutation(num_samples), "
+                             "-(-num_samples // batch_size) * batch_size)"), "to fill a batch"),
         "same every epoch": (_order("np.random.default_rng(seed).permutation(num_samples)"), "Epochs 0 and 1"),
         "seed ignored": (_order("np.random.default_rng(epoch).permutation(num_samples)"), "Seeds 3 and 4"),
         "not reproducible": (_order("np.random.default_rng().permutation(num_samples)"), "two different orders"),
         "seed plus epoch": (_order("np.random.default_rng(seed + epoch).permutation(num_samples)"), "mixes them up"),
-        "global state": (_Q1.replace("order =", "np.random.seed(seed * 1000 + epoch)\n    order =").replace("np.random.default_rng([seed, epoch])", "np.random"), "global random state"),
+        "global state": (_Q1.replace("order =", "np.random.seed(seed * 1000 + epoch)\n    order =")
+                         .replace("np.random.default_rng([seed, epoch])", "np.random"), "global random state"),
         "empty batch": (_batches("np.split(order, range(batch_size, num_samples + 1, batch_size))"), "empty batch"),
     },
     "q2": {
@@ -136,13 +148,19 @@ WRONG = {
     "q3": {
         "still the mean of means": (_Q3 + "evaluate = broken_evaluate", "averages over batches"),
         "loss without the tail": (_Q3 + "evaluate = lambda l, b: np.mean(l[:len(l) // b * b])", "left out"),
-        "still with replacement": (_Q3 + "visits = lambda n, b, e, s: [np.random.default_rng([s, i]).integers(n, size=n) for i in range(e)]", "with replacement"),
+        "still with replacement": (_Q3 + "visits = lambda n, b, e, s: ["
+                                   "np.random.default_rng([s, i]).integers(n, size=n) for i in range(e)]",
+                                   "with replacement"),
         "still rounded down": (_Q3 + "visits = broken_visits", "Rounding down"),
-        "same permutation": (_Q3 + "visits = lambda n, b, e, s: [np.random.default_rng(s).permutation(n) for i in range(e)]", "same permutation"),
-        "no seed": (_Q3 + "visits = lambda n, b, e, s: [np.random.default_rng(i).permutation(n) for i in range(e)]", "depend on the seed"),
+        "same permutation": (_Q3 + "visits = lambda n, b, e, s: "
+                             "[np.random.default_rng(s).permutation(n) for i in range(e)]",
+                             "same permutation"),
+        "no seed": (_Q3 + "visits = lambda n, b, e, s: [np.random.default_rng(i).permutation(n) for i in range(e)]",
+                    "depend on the seed"),
         "one update too many": (_Q3 + "train = broken_train", "too many"),
         "one update too few": (_Q3 + "_right = train\ntrain = lambda w, g, l, m: _right(w, g, l, m - 1)", "too few"),
-        "at least one update": (_Q3 + "_right = train\ntrain = lambda w, g, l, m: _right(w, g, l, max(m, 1))", "max_iters = 0"),
+        "at least one update": (_Q3 + "_right = train\ntrain = lambda w, g, l, m: _right(w, g, l, max(m, 1))",
+                                "max_iters = 0"),
     },
     "q4": {
         "memory shrinks": (_Q4 + "effects['memory'] = 'shrinks'", "activations of each are kept"),
@@ -160,7 +178,8 @@ WRONG = {
         "one sample": (_Q5 + "sd_with = p.trace ** 0.5", "single sample"),
         "no factor": (_Q5 + "sd_without = sd_with", "tells more"),
         "swapped": (_Q5 + "sd_with, sd_without = sd_without, sd_with", "swap"),
-        "factor outside the root": (_Q5 + "sd_without = sd_with * (p.M - p.batch) / (p.M - 1)", "belongs to the variance"),
+        "factor outside the root": (_Q5 + "sd_without = sd_with * (p.M - p.batch) / (p.M - 1)",
+                                    "belongs to the variance"),
         "a variance without": (_Q5 + "sd_without = sd_without ** 2", "variance without replacement"),
         "divided by M": (_Q5 + "sd_without = sd_with * ((p.M - p.batch) / p.M) ** 0.5", "nearly right"),
         "factor of the variance": (_Q5 + "factor_16 = 1 / 16", "factor of the variance"),
@@ -173,7 +192,8 @@ WRONG = {
         "big batch as the gradient": (_scale(f"{_TRACE} / b"), "big batch's gradient"),
         "small batch as the gradient": (_scale(f"{_TRACE} / s"), "small batch's gradient"),
         "difference of norms": (_scale(f"(s - b) / {_NORM}"), "difference of squared norms"),
-        "mean of ratios": (_Q6 + "_one = noise_scale\nnoise_scale = lambda x, y, a, b: np.mean([_one([u], [v], a, b) for u, v in zip(x, y)])", "ratios of single draws"),
+        "mean of ratios": (_Q6 + "_one = noise_scale\nnoise_scale = lambda x, y, a, b: "
+                           "np.mean([_one([u], [v], a, b) for u, v in zip(x, y)])", "ratios of single draws"),
         "no bias": (_Q6 + "bias['ratio'] = 'none'", "unbiased each"),
         "downwards": (_Q6 + "bias['ratio'] = 'usually downwards'", "lowers it"),
     },

@@ -1,0 +1,35 @@
+"""What homework 3 gives to a student: measured runs to compare."""
+from statistics import mean
+
+
+def draw(draw) -> dict | None:
+    """Runs on four clocks, a steps-to-target curve, and accuracies over learning rates and seeds."""
+    batch_sizes = [8, 32, 128, 512, 2048]
+    plateau, bend, full = draw.whole(60, 240), draw.whole(60, 400), draw.whole(40, 400)
+    iterations = [round(plateau * (1 + bend / B)) for B in batch_sizes]
+    milliseconds = [round(0.2 * (1 + B / full) * (1 + draw.whole(0, 5) / 100), 3) for B in batch_sizes]
+    seconds = [S * t / 1000 for S, t in zip(iterations, milliseconds)]
+    order = sorted(seconds)
+    tie = any(b < 1.02 * a for a, b in zip(order, order[1:]))
+    edge = order[0] in (seconds[0], seconds[-1])
+
+    plateau, bend = draw.whole(40, 200), draw.whole(120, 1500)
+    curve = {B: round(plateau * (1 + bend / B)) for B in (4, 8, 16, 32, 64, 128, 256, 512, 1024)} | {2048: None}
+    samples = [B * S / (4 * curve[4]) for B, S in curve.items() if S]
+    close = any(abs(ratio - 1.2) < 0.01 for ratio in samples)
+
+    rates = [0.03, 0.05, 0.08, 0.12, 0.18]
+    height = [draw.whole(870, 930) for _ in rates]
+    validation = [[(h + draw.whole(-12, 12)) / 10 for _ in range(5)] for h in height]
+    test = [[(h + draw.whole(-30, 30)) / 10 for _ in range(5)] for h in height]
+    means = [mean(row) for row in validation]
+    chosen, luckiest = means.index(max(means)), max(range(5), key=lambda i: mean(test[i]))
+    unclear = sorted(means)[-2] > max(means) - 0.1 or chosen == luckiest or chosen in (0, 4)
+    unclear = unclear or max(max(row) for row in validation) in validation[chosen]
+    other = [round(value - draw.whole(2, 14) / 10, 1) for value in test[chosen]]
+    unclear = unclear or len({round(a - b, 1) for a, b in zip(test[chosen], other)}) < 3
+    unclear = unclear or max(validation[chosen]) == max(test[chosen])
+    if tie or edge or close or unclear:
+        return None
+    return dict(batch_sizes=batch_sizes, iterations=iterations, milliseconds=milliseconds, curve=curve,
+                rates=rates, validation=validation, test=test, other_test=other)

@@ -147,14 +147,16 @@ def refuse_leaks(master: Path, student: Path, autograder: Path):
 
 def solution_lines(master: Path) -> list[str]:
     """The lines of a master that students must write themselves."""
-    lines, inside = [], False
-    for line in master.read_text("utf-8").split("\n"):
-        if line.strip() in ("# BEGIN SOLUTION", "# END SOLUTION"):
-            inside = line.strip() == "# BEGIN SOLUTION"
-        elif line.rstrip().endswith("# SOLUTION"):
-            lines.append(line.rsplit("# SOLUTION", 1)[0].strip())
-        elif inside and not line.startswith(("```", "---")):
-            lines.append(line.strip())
+    lines = []
+    text = master.read_text("utf-8")
+    for block in re.findall(r"\{raw-cell\}\n# BEGIN SOLUTION\n```(.*?)```\{raw-cell\}\n# END SOLUTION", text, re.DOTALL):
+        for cell in re.findall(r"```\{code-cell\}[^\n]*\n(.*?)```", block, re.DOTALL):
+            inside = whole = "SOLUTION" not in cell  # a cell without marks of its own is a solution from end to end
+            for line in cell.split("\n"):
+                if line.strip().startswith(("# BEGIN SOLUTION", "# END SOLUTION")):
+                    inside = whole or "BEGIN" in line
+                elif inside or line.rstrip().endswith("# SOLUTION"):
+                    lines.append(line.rsplit("# SOLUTION", 1)[0].strip())
     return [line for line in lines if len(line) > 12]  # `return x` may well be given elsewhere
 
 

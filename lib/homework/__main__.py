@@ -1,6 +1,7 @@
 """``python -m lib.homework hw01.ipynb``: run a notebook and its public checks in the terminal."""
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -9,10 +10,13 @@ from lib.homework.kernel import Kernel, KernelGone
 from lib.homework.notebook import Report
 
 
+CHECK = re.compile(r"^([ \t]*)grader\.check(_all)?\(.*$", re.MULTILINE)
+
+
 def code_cells(notebook: dict) -> list[str]:
-    """The sources of a notebook's code cells, without the check cells."""
+    """The sources of a notebook's code cells, without calls of the checks: those are made from outside."""
     sources = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    return [source for source in sources if not source.lstrip().startswith("grader.check")]
+    return [source for source in (CHECK.sub(r"\1pass", source) for source in sources) if source.strip() not in ("", "pass")]
 
 
 def main(arguments: list[str] | None = None) -> int:

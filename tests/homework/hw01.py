@@ -28,7 +28,118 @@ WRONG = {
         "what is missing": (_Q1 + "last_batch = p.B - p.N % p.B", "missing"),
         "an empty last batch": (_Q1 + "last_batch = 0", "without samples"),
         "text": (_Q1 + "last_batch = str(last_batch)", "must be a whole number"),
-        "numbers of another student": (_Q1.replace("p.", "q.").replace("q.E *", "q.E *").join(["q = grader.parameters('somebody else')\n", ""]),
-                                       ""),
+        "numbers of another student": ("q = grader.parameters('somebody else')\n" + _Q1.replace("p.", "q."), "samples"),
     },
 }
+
+RIGHT["q2"] = [
+    """
+def count_run(num_samples, batch_size, epochs, drop_last):
+    iterations = visits = last_batch = 0
+    for _ in range(epochs):
+        left = num_samples
+        while left >= batch_size or (left > 0 and not drop_last):
+            last_batch = min(left, batch_size)
+            left -= last_batch
+            visits += last_batch
+            iterations += 1
+    return dict(iterations=iterations, visits=visits, last_batch=last_batch)
+""",
+    """
+def count_run(num_samples, batch_size, epochs, drop_last):
+    full, rest = divmod(num_samples, batch_size)
+    sizes = [batch_size] * full + ([rest] if rest and not drop_last else [])
+    return {"visits": epochs * sum(sizes), "iterations": epochs * len(sizes), "last_batch": sizes[-1] if sizes else 0}
+""",
+    """
+import numpy as np
+def count_run(num_samples, batch_size, epochs, drop_last):
+    batches = [b for b in np.split(np.arange(num_samples), range(batch_size, num_samples, batch_size))]
+    if drop_last:
+        batches = [b for b in batches if len(b) == batch_size]
+    return {"iterations": np.int64(epochs * len(batches)), "visits": np.sum([len(b) for b in batches * epochs], dtype=int),
+            "last_batch": len(batches[-1]) if batches else 0}
+""",
+]
+_LOOP = RIGHT["q2"][1]
+WRONG["q2"] = {
+    "always dropped": (_LOOP.replace("if rest and not drop_last", "if False"), "make an iteration too"),
+    "never dropped": (_LOOP.replace(" and not drop_last", ""), "take part in no update"),
+    "all epochs as one list": (_LOOP.replace("divmod(num_samples,", "divmod(num_samples * epochs,").replace("epochs * ", ""),
+                               "one long list"),
+    "one epoch": (_LOOP.replace("epochs * len", "len"), "counted one epoch"),
+    "visits of one epoch": (_LOOP.replace("epochs * sum", "sum"), "samples of one epoch"),
+    "a full last batch": (_LOOP.replace("[rest] if", "[batch_size] if"), "as a full one"),
+    "nothing returned": (_LOOP.replace("return", "result ="), "Is there a `return`"),
+    "a list": (_LOOP.replace("return {", "return list({").replace("else 0}", "else 0}.values())"), "must return a dict"),
+    "fails without batches": (_LOOP.replace("sizes[-1] if sizes else 0", "sizes[-1]"), "could not be read"),
+    "floats": (_LOOP.replace("epochs * len(sizes)", "epochs * len(sizes) / 1"), "a float"),
+}
+
+RIGHT["q3"] = [
+    "from lib.plan import TrainingPlan\nplan = TrainingPlan(p.N, p.B, world_size=p.W, accumulation_steps=p.A)\n"
+    "global_batch, repeated = plan.global_batch_size, plan.samples_repeated_per_epoch\n"
+    "passes, steps_per_epoch = plan.batches_per_epoch, plan.iterations_per_epoch",
+    "import math\nshare = math.ceil(p.N / p.W)\nrepeated = share * p.W - p.N\npasses = math.ceil(share / p.B)\n"
+    "steps_per_epoch = math.ceil(passes / p.A)\nglobal_batch = p.A * p.B * p.W",
+    "repeated = -p.N % p.W\npasses = len(range(0, (p.N + repeated) // p.W, p.B))\nsteps_per_epoch = len(range(0, passes, p.A))\n"
+    "global_batch = sum(p.B for device in range(p.W) for micro_batch in range(p.A))",
+]
+_Q3 = RIGHT["q3"][2] + "\n"
+WRONG["q3"] = {
+    "one device's batch": (_Q3 + "global_batch = p.B", "one pass on one device"),
+    "devices forgotten": (_Q3 + "global_batch = p.B * p.A", "forgot the devices"),
+    "accumulation forgotten": (_Q3 + "global_batch = p.B * p.W", "forgot the accumulation"),
+    "nothing repeated": (_Q3 + "repeated = 0", "must be repeated"),
+    "left over for repeated": (_Q3 + "repeated = p.N % p.W", "left over after equal shares"),
+    "passes of one device alone": (_Q3 + "passes = -(-p.N // p.B)", "one device alone"),
+    "last batch left out": (_Q3 + "passes = -(-p.N // p.W) // p.B", "left out the smaller last batch"),
+    "passes for steps": (_Q3 + "steps_per_epoch = passes", "counts passes"),
+    "accumulation tail left out": (_Q3 + "steps_per_epoch = passes // p.A", "iteration of their own"),
+    "divided by the global batch": (_Q3 + "steps_per_epoch = p.N // (p.A * p.B * p.W)", "iteration|left"),
+    "devices added up": (_Q3 + "steps_per_epoch = passes * p.W", "at the same time"),
+}
+WRONG["q3"]["divided by the global batch"] = (WRONG["q3"]["divided by the global batch"][0], "micro-batches")
+
+RIGHT["q4"] = [
+    "true_passes = p.B\ncomplete_epochs, rest = divmod(p.M, -(-p.N // p.B))\nsamples_of_the_next = rest * p.B",
+    "import math\ntrue_passes = p.N * p.B / p.N\nper_epoch = math.ceil(p.N / p.B)\ncomplete_epochs = int(p.M / per_epoch)\n"
+    "samples_of_the_next = p.B * (p.M - complete_epochs * per_epoch)",
+    "complete_epochs = samples_of_the_next = 0\nfor step in range(p.M):\n    samples_of_the_next += p.B\n"
+    "    if samples_of_the_next >= p.N:\n        complete_epochs += 1\n        samples_of_the_next = 0\ntrue_passes = float(p.B)",
+]
+_Q4 = RIGHT["q4"][0] + "\n"
+WRONG["q4"] = {
+    "one pass": (_Q4 + "true_passes = 1", "far more than each sample once"),
+    "steps for passes": (_Q4 + "true_passes = p.N", "number of steps"),
+    "batches for passes": (_Q4 + "true_passes = -(-p.N // p.B)", "how many batches an epoch has"),
+    "the last epoch counted": (_Q4 + "complete_epochs += 1", "not complete"),
+    "divided by the batch size": (_Q4 + "complete_epochs = p.M // p.B", "iterations by the batch size"),
+    "iterations for samples": (_Q4 + "samples_of_the_next = rest", "counts iterations"),
+    "tails taken for full": (_Q4 + "samples_of_the_next = p.M * p.B % p.N", "was smaller"),
+    "a fraction of epochs": (_Q4 + "complete_epochs = p.M / 7.3", "a float"),
+}
+
+_KINDS = dict(replacement="both", drop_last="some missing", padded="some twice", shuffled="once", whole="batch",
+              single="stochastic", between="mini-batch", straight="batch")
+RIGHT["q5"] = [f"kinds = {_KINDS}", f"kinds = { {key: word.upper() for key, word in _KINDS.items()} }",
+               "".join(f"kinds[{key!r}] = {' ' + word + ' '!r}\n" for key, word in _KINDS.items())]
+WRONG["q5"] = {f"{key} {word}": (f"kinds = {_KINDS | {key: word}}", hint) for key, word, hint in [
+    ("replacement", "once", "do not remember"), ("replacement", "some missing", "never drawn"),
+    ("replacement", "some twice", "drawn twice"), ("drop_last", "once", "last batch"), ("padded", "once", "Equal shares"),
+    ("padded", "some missing", "What is added"), ("shuffled", "some twice", "no sample twice"),
+    ("whole", "mini-batch", "part of the training set"), ("single", "mini-batch", "name of its own"),
+    ("between", "stochastic", "one sample at a time"), ("straight", "mini-batch", "depends on the seed"),
+    ("straight", "none", "must be one of"), ("drop_last", "both", "Look again at: drop_last")]}
+
+_JUDGED = dict(learning="holds only if", iterations="holds only if", stable="holds only if", best="does not hold",
+               activations="holds", weights="does not hold", passes="holds only if")
+RIGHT["q6"] = [f"judged = {_JUDGED}", f"judged = { {key: word.title() for key, word in _JUDGED.items()} }",
+               "".join(f"judged[{key!r}] = {word!r}\n" for key, word in reversed(_JUDGED.items()))]
+WRONG["q6"] = {f"{key} {word}": (f"judged = {_JUDGED | {key: word}}", hint) for key, word, hint in [
+    ("learning", "holds", "turned around"), ("learning", "does not hold", "did fall"),
+    ("iterations", "holds", "not ahead"), ("iterations", "does not hold", "was ahead"),
+    ("stable", "holds", "too large a learning rate"), ("best", "holds", "depend on the model"),
+    ("activations", "does not hold", "every sample of the batch"), ("weights", "holds", "one set of weights"),
+    ("passes", "holds", "share one update"), ("passes", "does not hold", "Without accumulation"),
+    ("best", "holds only if", "Look again at: best")]}

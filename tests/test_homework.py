@@ -25,11 +25,13 @@ def released(tmp_path_factory):
 
     def get(name):
         if name not in made:
+            made[name] = None
             out = release(ROOT / "exercises" / f"{name}.md", tmp_path_factory.mktemp("release") / name)
             with zipfile.ZipFile(out / "autograder.zip") as archive:
                 questions = [checks.read(archive.read(file).decode(), file) for file in sorted(archive.namelist())
                              if file.startswith("tests/q")]
             made[name] = out, {question.name: question for question in questions}, given(out / "student" / f"{name}.ipynb")
+        assert made[name], f"{name} was not released; the first test that asked for it says why"
         return made[name]
     return get
 

@@ -1,5 +1,5 @@
 """What homework 3 gives to a student: measured runs to compare."""
-from statistics import mean
+from statistics import mean, stdev, variance
 
 
 def draw(draw) -> dict | None:
@@ -28,7 +28,12 @@ def draw(draw) -> dict | None:
     unclear = unclear or max(max(row) for row in validation) in validation[chosen]
     other = [round(value - draw.whole(2, 14) / 10, 1) for value in test[chosen]]
     unclear = unclear or len({round(a - b, 1) for a, b in zip(test[chosen], other)}) < 3
+    # The right mean is no known mistake, and the right interval is none that ignores the pairs.
+    reported, gaps = mean(test[chosen]), [a - b for a, b in zip(test[chosen], other)]
+    unclear = unclear or any(abs(reported - known) < 0.01 for known in (max(means), mean(test[luckiest])))
     unclear = unclear or max(validation[chosen]) == max(test[chosen])
+    unpaired = (variance(test[chosen]) + variance(other)) ** 0.5
+    unclear = unclear or any(abs(2.776 * stdev(gaps) - t * unpaired) < 0.01 for t in (1.96, 2.306, 2.776))
     if tie or edge or close or unclear:
         return None
     return dict(batch_sizes=batch_sizes, iterations=iterations, milliseconds=milliseconds, curve=curve,

@@ -18,6 +18,15 @@ def collisions(p):
     unpaired = (test[row].var(ddof=1) / 5 + np.var(p.other_test, ddof=1) / 5) ** 0.5
     yield from ((half, t * unpaired) for t in (1.96, 2.306, 2.776))
     yield from ((half, 2.776 * d.std() / 5 ** 0.5), (half, 1.96 / 2.776 * half), (d.mean(), -d.mean()))
+    rates = {B: B / seconds for B, seconds in p.speed.items()}
+    best, largest = max(rates, key=rates.get), max(rates)
+    enough, of_largest = (min(B for B in rates if rates[B] >= 0.8 * rates[top]) for top in (best, largest))
+    yield from ((enough, wrong) for wrong in (min(rates), largest, best, of_largest))
+    yield rates[largest], rates[best]
+    N, B1, B2, E = p.N, p.B1, p.B2, p.E
+    iterations, smaller = E * (N // B2), E * (N // B1)
+    yield from ((iterations, wrong) for wrong in (smaller, E * N // B2, E * -(-N // B2), N // B2))
+    yield from ((B2 * smaller, wrong) for wrong in (E * N, B2 * iterations, B1 * smaller, B2 * E * -(-N // B1)))
 
 
 def test_mistakes_do_not_collide_with_right_answers():

@@ -3,7 +3,7 @@ from statistics import mean, stdev, variance
 
 
 def draw(draw) -> dict | None:
-    """Runs on four clocks, a steps-to-target curve, and accuracies over learning rates and seeds."""
+    """Runs on four clocks, a steps-to-target curve, accuracies over rates and seeds, a machine's speed, and a budget."""
     batch_sizes = [8, 32, 128, 512, 2048]
     plateau, bend, full = draw.whole(60, 240), draw.whole(60, 400), draw.whole(40, 400)
     iterations = [round(plateau * (1 + bend / B)) for B in batch_sizes]
@@ -34,7 +34,22 @@ def draw(draw) -> dict | None:
     unclear = unclear or max(validation[chosen]) == max(test[chosen])
     unpaired = (variance(test[chosen]) + variance(other)) ** 0.5
     unclear = unclear or any(abs(2.776 * stdev(gaps) - t * unpaired) < 0.01 for t in (1.96, 2.306, 2.776))
+
+    half_full, special = draw.whole(15, 90), draw.one_of([0.85, 1.03])
+    seconds = {B: 1e-5 * (half_full + B) for B in (1, 8, 32, 63, 64, 65, 128, 256, 512, 1024, 2048)}
+    seconds[64] *= special
+    seconds[2048] *= draw.whole(120, 135) / 100  # past saturation it gets worse, so the largest is not the best
+    speed = {B: round(t, 6) for B, t in seconds.items()}
+    rate = {B: B / t for B, t in speed.items()}
+    best = max(rate, key=rate.get)
+    enough, of_largest = (min(B for B in rate if rate[B] >= 0.8 * rate[top]) for top in (best, 2048))
+    unclear = unclear or enough in (of_largest, best) or any(abs(r / rate[best] - 0.8) < 0.01 for r in rate.values())
+
+    N, B1, E = draw.whole(2000, 6000), draw.one_of([20, 24, 30, 36]), draw.whole(6, 15)
+    B2 = B1 * draw.one_of([5, 7, 9])
+    unclear = unclear or E * (N % B2) < B2 or N % B1 == 0 or (N // B1) * B1 == (N // B2) * B2
     if tie or edge or close or unclear:
         return None
     return dict(batch_sizes=batch_sizes, iterations=iterations, milliseconds=milliseconds, curve=curve,
-                rates=rates, validation=validation, test=test, other_test=other)
+                rates=rates, validation=validation, test=test, other_test=other,
+                speed=speed, N=N, B1=B1, B2=B2, E=E)

@@ -49,6 +49,16 @@ _STOP = """def stop_at(losses, eval_every, patience):
 """
 _Q5 = _STOP + f"statements = {_JUDGED}\n"
 
+_Q6 = """rates = {B: B / t for B, t in p.speed.items()}
+largest_rate = rates[2048]
+enough = min(B for B in rates if rates[B] >= 0.8 * max(rates.values()))
+equal_epochs = p.E * (p.N // p.B2)
+equal_iterations = p.E * (p.N // p.B1) * p.B2
+power = rates[64] > rates[63] and rates[64] > rates[65]
+found = {"weights": "stay", "activations": "grow", "optimizer state": "stay", "gradients": "stay",
+         "power of two": "faster" if power else "not faster", "learning rate": "tuned for each", "target": "one for both"}
+"""
+
 
 def _misjudged(key: str, hint: str) -> tuple[str, str]:
     """Everything right but one statement."""
@@ -106,6 +116,16 @@ RIGHT = {
         "    late = np.flatnonzero(age >= patience)\n"
         "    return int((late[0] if len(late) else len(losses) - 1) + 1) * eval_every\n"
         f"statements = {({key: word.upper() for key, word in _JUDGED.items()})}",
+    ],
+    "q6": [
+        _Q6,
+        _Q6 + "import numpy as np\nB, t = np.array(list(p.speed.items())).T\nr = B / t\nlargest_rate = r[-1]\n"
+        "enough = int(B[(r >= 0.8 * r.max()).argmax()])\nequal_epochs = (p.N - p.N % p.B2) // p.B2 * p.E\n"
+        "equal_iterations = sum(p.B2 for _ in range(p.E) for _ in range(p.N // p.B1))",
+        _Q6 + "rows = sorted((B, t) for B, t in p.speed.items())\nlargest_rate = round(rows[-1][0] / rows[-1][1], 3)\n"
+        "quick = min(t / B for B, t in rows)\nenough = next(B for B, t in rows if t / B <= quick / 0.8)\n"
+        "equal_epochs = len(range(p.B2, p.N + 1, p.B2)) * p.E\n"
+        "equal_iterations = len(range(p.B1, p.N + 1, p.B1)) * p.E * p.B2",
     ],
 }
 WRONG = {
@@ -176,5 +196,32 @@ WRONG = {
         "fresh": _misjudged("fresh", "With other numbers of updates"),
         "not trained": _misjudged("not trained", "To generalize badly"),
         "start": _misjudged("start", "Past either one"),
+    },
+    "q6": {
+        "iterations per second": (_Q6 + "largest_rate = 1 / p.speed[2048]", "iterations per second"),
+        "seconds per sample": (_Q6 + "largest_rate = p.speed[2048] / 2048", "seconds per sample"),
+        "best for largest": (_Q6 + "largest_rate = max(rates.values())", "best of the table"),
+        "quickest iteration": (_Q6 + "enough = min(p.speed, key=p.speed.get)", "quickest iteration"),
+        "largest batch size": (_Q6 + "enough = max(p.speed)", "Is it the fastest"),
+        "part of the seconds": (_Q6 + "enough = min(B for B in p.speed if p.speed[B] >= 0.8 * p.speed[2048])",
+                                "Is it the fastest"),
+        "fastest batch size": (_Q6 + "enough = max(rates, key=rates.get)", "fastest batch size"),
+        "part of the largest": (_Q6 + "enough = min(B for B in rates if rates[B] >= 0.8 * largest_rate)", "of the best"),
+        "other iterations": (_Q6 + "equal_epochs = p.E * (p.N // p.B1)", "iterations of the smaller"),
+        "all epochs at once": (_Q6 + "equal_epochs = p.E * p.N // p.B2", "all epochs at once"),
+        "last kept": (_Q6 + "equal_epochs = p.E * -(-p.N // p.B2)", "kept the last"),
+        "one epoch": (_Q6 + "equal_epochs = p.N // p.B2", "one epoch"),
+        "all samples": (_Q6 + "equal_iterations = p.E * p.N", "nothing dropped"),
+        "samples of equal epochs": (_Q6 + "equal_iterations = p.B2 * equal_epochs", "sees more than all"),
+        "samples of the smaller": (_Q6 + "equal_iterations = p.E * (p.N // p.B1) * p.B1", "sees more than all"),
+        "last kept in iterations": (_Q6 + "equal_iterations = p.B2 * p.E * -(-p.N // p.B1)", "counted the iterations"),
+        "iterations for samples": (_Q6 + "equal_iterations = p.E * (p.N // p.B1)", "sees more than all"),
+        "weights": (_Q6 + "found['weights'] = 'grow'", "same for one sample"),
+        "activations": (_Q6 + "found['activations'] = 'stay'", "keeps them for every sample"),
+        "optimizer state": (_Q6 + "found['optimizer state'] = 'grow'", "for each weight"),
+        "gradients": (_Q6 + "found['gradients'] = 'grow'", "are averaged"),
+        "power of two": (_Q6 + "found['power of two'] = 'not faster' if power else 'faster'", "No rule decides"),
+        "learning rate": (_Q6 + "found['learning rate'] = 'one for both'", "would win for that reason"),
+        "target": (_Q6 + "found['target'] = 'its own for each'", "easier target"),
     },
 }

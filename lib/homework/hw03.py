@@ -3,7 +3,7 @@ from statistics import mean, stdev, variance
 
 
 def draw(draw) -> dict | None:
-    """Runs on four clocks, a steps-to-target curve, accuracies over rates and seeds, a machine's speed, and a budget."""
+    """Runs on four clocks, a steps-to-target curve, accuracies, a machine's speed, and a budget."""
     batch_sizes = [8, 32, 128, 512, 2048]
     plateau, bend, full = draw.whole(60, 240), draw.whole(60, 400), draw.whole(40, 400)
     iterations = [round(plateau * (1 + bend / B)) for B in batch_sizes]

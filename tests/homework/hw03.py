@@ -56,7 +56,8 @@ equal_epochs = p.E * (p.N // p.B2)
 equal_iterations = p.E * (p.N // p.B1) * p.B2
 power = rates[64] > rates[63] and rates[64] > rates[65]
 found = {"weights": "stay", "activations": "grow", "optimizer state": "stay", "gradients": "stay",
-         "power of two": "faster" if power else "not faster", "learning rate": "tuned for each", "target": "one for both"}
+         "power of two": "faster" if power else "not faster", "learning rate": "tuned for each",
+         "target": "one for both"}
 """
 
 
@@ -70,14 +71,17 @@ RIGHT = {
         _Q1,
         "import numpy as np\nB, S, t = map(np.array, (p.batch_sizes, p.iterations, p.milliseconds))\n"
         "by_iterations, by_samples, by_seconds = B[S.argsort()], B[(B * S).argsort()], B[(S * t).argsort()]",
-        "D = dict(zip(p.batch_sizes, p.iterations))\nT = dict(zip(p.batch_sizes, p.milliseconds))\nby_iterations = sorted(D, key=D.get)\n"
+        "D = dict(zip(p.batch_sizes, p.iterations))\nT = dict(zip(p.batch_sizes, p.milliseconds))\n"
+        "by_iterations = sorted(D, key=D.get)\n"
         "by_samples = sorted(D, key=lambda b: D[b] * b)\nby_seconds = sorted(D, key=lambda b: D[b] * T[b] / 1000)",
     ],
     "q2": [
         _Q2,
-        "import statistics\ndef tune(grid, runs):\n    m = [statistics.median([1e18 if s is None else s for s in r]) for r in runs]\n"
+        "import statistics\ndef tune(grid, runs):\n"
+        "    m = [statistics.median([1e18 if s is None else s for s in r]) for r in runs]\n"
         "    b = min(m)\n    i = m.index(b)\n    return grid[i] if b < 1e18 and grid[0] < grid[i] < grid[-1] else None",
-        "def tune(grid, runs):\n    key = lambda s: (s is None, s or 0)\n    ranked = sorted((key(sorted(r, key=key)[len(r) // 2]), g) for g, r in zip(grid, runs))\n"
+        "def tune(grid, runs):\n    key = lambda s: (s is None, s or 0)\n"
+        "    ranked = sorted((key(sorted(r, key=key)[len(r) // 2]), g) for g, r in zip(grid, runs))\n"
         "    (failed, _), g = ranked[0]\n    return None if failed or g in (grid[0], grid[-1]) else g",
     ],
     "q3": [
@@ -140,23 +144,28 @@ WRONG = {
     "q2": {
         "edge kept": (_Q2.replace("i in (0, len(grid) - 1) or ", ""), "edge of its grid"),
         "one edge kept": (_Q2.replace("i in (0, len(grid) - 1)", "i == 0"), "both ends"),
-        "failed runs left out": (_Q2.replace("[np.inf if s is None else s for s in row]", "[s for s in row if s is not None]"), "left out"),
+        "failed runs left out": (_Q2.replace("[np.inf if s is None else s for s in row]",
+                                              "[s for s in row if s is not None]"),
+                                 "left out"),
         "means": (_Q2.replace("np.median", "np.mean"), "One failed seed"),
         "best seed": (_Q2.replace("np.median", "np.min"), "most runs failed"),
         "most iterations": (_Q2.replace("argmin", "argmax"), "must return a rate"),
     },
     "q3": {
-        "against the one before": (_Q3.replace("        found = B", "        samples, found = B * S, B"), "Small losses add up"),
+        "against the one before": (_Q3.replace("        found = B", "        samples, found = B * S, B"),
+                                   "Small losses add up"),
         "failed one skipped": (_Q3.replace("if S is None:\n            break", "if S is None:\n            continue"),
                                "skipped a batch size that failed"),
         "failed one counts as none": (_Q3.replace("        if S is None:\n            break\n", "        S = S or 0\n"),
                                       "not within 20 % of anything"),
-        "largest within": (_Q3.replace("samples:\n            break", "samples:\n            continue"), "a later one does not count"),
+        "largest within": (_Q3.replace("samples:\n            break", "samples:\n            continue"),
+                           "a later one does not count"),
         "batch size forgotten": (_Q3.replace("B * S > 1.2 * samples", "S > 1.2 * iterations[0]"), "On a plateau"),
         "no tolerance": (_Q3.replace("1.2 * samples", "samples"), "Up to 1.2 times"),
         "fall seen as a loss": (_Q3.replace("B * S > 1.2 * samples", "1.2 * S < iterations[0]"), "not a loss"),
         "place for size": (_Q3.replace("found = B", "found = place"), "not its place"),
-        "first one outside": (_Q3.replace("samples:\n            break", "samples:\n            return B"), "first batch size outside"),
+        "first one outside": (_Q3.replace("samples:\n            break", "samples:\n            return B"),
+                              "first batch size outside"),
         "smallest failed": (_Q3.replace("return None", "iterations, batch_sizes = iterations[1:], batch_sizes[1:]"),
                             "nothing to count from"),
         "curve never reached": (_Q3 + "critical = 2048", "did not reach the target"),
@@ -173,7 +182,8 @@ WRONG = {
         "normal interval": (_Q4.replace("2.776", "1.96"), "1.96"),
         "spread of one": (_Q4.replace(" / np.sqrt(5)", ""), "spread of single differences"),
         "divided by n": (_Q4.replace("ddof=1", "ddof=0"), "divides by n"),
-        "unpaired": (_Q4.replace("d.std(ddof=1)", "np.sqrt(test[row].var(ddof=1) + np.var(p.other_test, ddof=1))"), "unpaired"),
+        "unpaired": (_Q4.replace("d.std(ddof=1)", "np.sqrt(test[row].var(ddof=1) + np.var(p.other_test, ddof=1))"),
+                     "unpaired"),
         "turned round": (_Q4 + "interval = [-interval[1], -interval[0]]", "other minus chosen"),
         "large end first": (_Q4 + "interval = interval[::-1]", "smaller one"),
         "half width only": (_Q4 + "interval = half", "list of two numbers"),
@@ -185,7 +195,8 @@ WRONG = {
         "patience in iterations": (_Q5.replace("since == patience", "since * eval_every >= patience"), "one too early"),
         "best weights": (_Q5.replace("return number", "return best_at"), "iteration of the best weights"),
         "never set back": (_Q5.replace("loss, 0, number", "loss, since, number"), "sets the count back"),
-        "against the one before": (_Q5.replace("            since += 1", "            best, since = loss, since + 1"), "best loss so far"),
+        "against the one before": (_Q5.replace("            since += 1", "            best, since = loss, since + 1"),
+                                   "best loss so far"),
         "equal is new": (_Q5.replace("loss < best", "loss <= best"), "An equal loss"),
         "nothing at the end": (_Q5.replace("\n    return number * eval_every", ""), "If the patience never ends"),
         "linear": _misjudged("linear", "Compare the best learning rates"),
@@ -206,7 +217,8 @@ WRONG = {
         "part of the seconds": (_Q6 + "enough = min(B for B in p.speed if p.speed[B] >= 0.8 * p.speed[2048])",
                                 "Is it the fastest"),
         "fastest batch size": (_Q6 + "enough = max(rates, key=rates.get)", "fastest batch size"),
-        "part of the largest": (_Q6 + "enough = min(B for B in rates if rates[B] >= 0.8 * largest_rate)", "of the best"),
+        "part of the largest": (_Q6 + "enough = min(B for B in rates if rates[B] >= 0.8 * largest_rate)",
+                                "of the best"),
         "other iterations": (_Q6 + "equal_epochs = p.E * (p.N // p.B1)", "iterations of the smaller"),
         "all epochs at once": (_Q6 + "equal_epochs = p.E * p.N // p.B2", "all epochs at once"),
         "last kept": (_Q6 + "equal_epochs = p.E * -(-p.N // p.B2)", "kept the last"),

@@ -97,13 +97,9 @@ def test_students_numbers_differ_and_come_back(hw):
     assert drawn[7] == parameters(hw, "  Student 7 ")
 
 
-# measuring one's own machine; the curves of overfitting; placing papers; saying what one only hopes
-NOT_YET_CHECKED = {(6, 1), (10, 4), (11, 1), (14, 2)}
-
-
 def test_every_objective_of_every_lesson_is_checked_by_a_question():
     questions = {f"{hw} {question}" for hw in HOMEWORKS for question in ANSWERS[hw].RIGHT}
     there, checked = objectives.objectives(), objectives.checked()
     assert set(checked) <= set(there), "objectives.yml names an objective that no lesson has"
-    assert set(there) - set(checked) == NOT_YET_CHECKED
+    assert set(there) <= set(checked), f"not checked: {sorted(set(there) - set(checked))}"
     assert {question for its in checked.values() for question in its} == questions

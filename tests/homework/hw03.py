@@ -237,3 +237,32 @@ WRONG = {
         "target": (_Q6 + "found['target'] = 'its own for each'", "easier target"),
     },
 }
+
+_READING = {
+    "keskar": "1",
+    "masters": "2",
+    "hoffer": "3",
+    "loss rises": "loss",
+    "training loss falls": "neither",
+    "samples a second": "known",
+    "same critical size": "hoped",
+    "a warm machine": "median after a warm-up",
+}
+RIGHT["q7"] = [f"reading = {_READING}", f"reading = { {key: word.upper() for key, word in _READING.items()} }",
+               "reading = {}\n" + "".join(f"reading[{key!r}] = {word!r}\n" for key, word in _READING.items())]
+WRONG["q7"] = {f"{key} {word}": (f"reading = {_READING | {key: word}}", hint) for key, word, hint in [
+    ("keskar", "2", "Was the learning rate changed with the batch size there?"),
+    ("keskar", "3", "Was the number of updates held fixed there?"),
+    ("masters", "1", "They ran a range of learning rates at each batch size."),
+    ("masters", "3", "They held the computational cost fixed, which is not the number of updates."),
+    ("hoffer", "1", "They adapted the learning rate and gave large batches something more."),
+    ("hoffer", "2", "They say that the gap comes from the number of updates, and held that fixed."),
+    ("loss rises", "accuracy", "A score that still gets better does not overfit."),
+    ("loss rises", "both", "One of them still gets better."),
+    ("loss rises", "neither", "One of them turned around and got worse."),
+    ("training loss falls", "loss", "It stands still. Overfitting makes it worse."),
+    ("training loss falls", "both", "A low training loss alone does not make a test score worse."),
+    ("training loss falls", "accuracy", "It stands still. Overfitting makes it worse."),
+    ("samples a second", "hoped", "You measured it, on the machine that will train."),
+    ("same critical size", "known", "In lesson 8 another target had another critical batch size."),
+    ("a warm machine", "mean of all", "One slow start would count for many ordinary iterations.")]}

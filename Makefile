@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 LESSONS := $(wildcard lessons/*.md)
 LIB := $(shell find lib -name '*.py' -o -name '*.js' -o -name '*.css')
-BOOK := _config.yml _toc.yml references.bib claims.yml $(wildcard *.md) $(wildcard records/*.json) $(LESSONS) $(LIB) $(shell find assets tools -type f -not -name '*.pyc')
+BOOK := _config.yml _toc.yml references.bib claims.yml $(wildcard *.md) $(wildcard records/*.json) $(LESSONS) $(wildcard lessons/*.ipynb) $(LIB) $(shell find assets tools -type f -not -name '*.pyc')
 
 .PHONY: help install book test lessons fresh bench bench-grading release grade serve clean
 
@@ -48,7 +48,8 @@ endif
 fresh: .venv/installed  ## measure everything anew, keep nothing: do all verdicts hold? (SEEDS=other: with other seeds)
 	rm -rf .cache/fresh-records && mkdir -p .cache/fresh-records
 	$(if $(KEEP),cp $(KEEP) .cache/fresh-records)
-	EPOCH_RECORDS=.cache/fresh-records $(BIN)/python tools/twins.py run $(shell grep -l lib.experiments lessons/*.md)
+	EPOCH_RECORDS=$(CURDIR)/.cache/fresh-records $(BIN)/python tools/twins.py run $(shell grep -l lib.experiments lessons/*.md)
+	@cd .cache/fresh-records && echo "Records of this run:" && ls *.json
 
 bench: .venv/installed  ## the engine against other ways to train, into the appendix; wants a quiet machine
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r bench/requirements-peers.txt

@@ -10,6 +10,7 @@ import math
 import os
 import re
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
 from lib.fingerprint import LIB, canonical, digest, of_function
 
@@ -72,7 +74,8 @@ def remember(name: str, experiment: Callable, /, **configuration) -> Record:
     """Record ``name`` if its key matches, else ``experiment(**configuration)``, measured now and saved.
 
     With ``FRESH=1`` in the environment it is measured in any case. A damaged record is
-    named in a warning and measured again.
+    named in a warning and measured again. Processes measure one at a time: two would
+    disturb each other's times, or measure the same thing twice.
 
     Parameters
     ----------
@@ -87,15 +90,26 @@ def remember(name: str, experiment: Callable, /, **configuration) -> Record:
         ``lib`` chooses by default.
     """
     path, configuration, code = _path(name), json.loads(canonical(configuration)), of_function(experiment)
-    if os.environ.get("FRESH", "0") in ("", "0"):
-        try:
-            record = load(name)
-            if (record.configuration, record.code) == (configuration, code):
-                return record
-        except FileNotFoundError:
-            pass
-        except ValueError as error:
-            warnings.warn(f"{error} It is measured again.", stacklevel=2)
+
+    def stored():
+        if os.environ.get("FRESH", "0") in ("", "0"):
+            try:
+                record = load(name)
+                return record if (record.configuration, record.code) == (configuration, code) else None
+            except FileNotFoundError:
+                return None
+            except ValueError as error:
+                warnings.warn(f"{error} It is measured again.", stacklevel=3)
+
+    if record := stored():
+        return record
+    with FileLock(Path(tempfile.gettempdir(), f"records-{digest(str(path.parent.resolve()))[:16]}.lock")):
+        if record := stored():  # another lesson, executed at the same time, has measured it meanwhile
+            return record
+        return _measure(path, name, experiment, configuration, code)
+
+
+def _measure(path: Path, name: str, experiment: Callable, configuration: dict, code: dict) -> Record:
     started = time.perf_counter()
     tables = experiment(**configuration)
     provenance = _provenance(configuration, time.perf_counter() - started)
@@ -103,7 +117,7 @@ def remember(name: str, experiment: Callable, /, **configuration) -> Record:
     try:
         _write(path, text)
     except OSError as error:  # a read-only disk costs time, not the lesson
-        warnings.warn(f"Record {name} could not be saved ({error}).", stacklevel=2)
+        warnings.warn(f"Record {name} could not be saved ({error}).", stacklevel=3)
     return _from_text(text, name)  # exactly what a later reader gets
 
 

@@ -10,6 +10,7 @@ from test_twins import LESSON, ROOT
 
 BOOK = Path(sys.executable).with_name("jupyter-book")
 TOC = "format: jb-book\nroot: index\nchapters:\n  - file: lessons/lesson\n"
+EXECUTED = "Execution Successful"
 INDEX = "# A book\n\n## A section\n\nSee [the lesson](lessons/lesson.md).\n"
 
 
@@ -18,7 +19,7 @@ class Book:
 
     def __init__(self, folder: Path):
         self.folder, self.md = folder, folder / "lessons/lesson.md"
-        for name in ["_config.yml", "lib", "tools", "assets", "constraints.txt", "requirements.txt", "references.bib"]:
+        for name in ["_config.yml", "lib", "records", "tools", "assets", "constraints.txt", "requirements.txt", "references.bib"]:
             (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, folder / name)
         shutil.rmtree(folder / "assets/vendor")
         (folder / "assets/vendor/mathjax").mkdir(parents=True)
@@ -51,14 +52,18 @@ def book(tmp_path):
 def test_the_cache_tells_the_truth(book):
     code, log = book.build()
     assert code == 0, log
-    assert ">34\n" in book.page() and "Executed notebook" in log
+    assert ">34\n" in book.page() and EXECUTED in log and "Using cached notebook" in log, "executed twice"
 
     code, log = book.build()
-    assert code == 0 and "Executed notebook" not in log, "nothing changed, yet a lesson was executed again"
+    assert code == 0 and EXECUTED not in log, "nothing changed, yet a lesson was executed again"
 
     (book.folder / "index.md").write_text(INDEX + "\nMore.\n")
     code, log = book.build()
-    assert code == 0 and "Executed notebook" not in log, "only prose changed, yet a lesson was executed again"
+    assert code == 0 and EXECUTED not in log, "only prose changed, yet a lesson was executed again"
+
+    (book.folder / "records/speed-cpu.json").write_text("measured anew")
+    code, log = book.build()
+    assert code == 0 and EXECUTED in log, "a record changed, yet the lessons were not executed again"
 
     book.change_lib("return -(-a // b)", "return a // b")
     code, log = book.build()

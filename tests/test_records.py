@@ -3,6 +3,8 @@ import json
 import os
 import shutil
 import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -33,6 +35,11 @@ def copied_lib(tmp_path, monkeypatch):
 def experiment(batch_sizes, seeds=(0, 1), device="cpu"):
     experiment.calls.append(batch_sizes)
     return pd.DataFrame({"batch_size": batch_sizes, "loss": [1 / 3] * len(batch_sizes)})
+
+
+def slow(batch_sizes):
+    time.sleep(0.5)
+    return experiment(batch_sizes)
 
 
 def failing():
@@ -173,6 +180,12 @@ def test_fresh_measures_again(monkeypatch, fresh, runs):
     monkeypatch.setenv("FRESH", fresh)
     remember("fresh", experiment, batch_sizes=[1])
     assert len(experiment.calls) == runs
+
+
+def test_two_lessons_at_once_measure_once():
+    with ThreadPoolExecutor(2) as both:
+        found = list(both.map(lambda _: remember("slow", slow, batch_sizes=[1]), range(2)))
+    assert len(experiment.calls) == 1 and found[0].provenance == found[1].provenance
 
 
 def test_a_damaged_record_is_measured_again_with_a_warning(folder):

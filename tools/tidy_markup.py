@@ -1,4 +1,7 @@
-"""Markup of other packages that misleads screen readers: an empty header cell, and roles that no longer exist."""
+"""Markup of the pages: what misleads screen readers (an empty header cell, roles that no longer exist), and the
+links from the boxes of the lessons to the claims, which a notebook cannot know.
+"""
+import re
 
 REPLACED = {
     "<th></th>": "<td></td>",                                              # pandas: the corner above the index
@@ -8,9 +11,16 @@ REPLACED = {
 
 
 def tidy(app, pagename, templatename, context, doctree):
+    if "body" not in context:
+        return
     for old, new in REPLACED.items():
-        if "body" in context:
-            context["body"] = context["body"].replace(old, new)
+        context["body"] = context["body"].replace(old, new)
+    if "claims" in app.env.found_docs:
+        page = context["pathto"]("claims")
+        context["body"] = re.sub(
+            r'(?<=<span class="claim-ids">)[^<]+',
+            lambda ids: re.sub(r"\b([ABC]\d+)\b", lambda i: f'<a href="{page}#claim-{i[1].lower()}">{i[1]}</a>', ids[0]),
+            context["body"])
 
 
 def setup(app):

@@ -1,7 +1,9 @@
 """Pages of the appendix that are made from data: verdicts, contradictions, the benchmark."""
 import json
+import re
 from pathlib import Path
 
+import pandas as pd
 import yaml
 from IPython.display import Markdown
 
@@ -37,23 +39,53 @@ def read_claims() -> list[dict]:
     return yaml.safe_load((ROOT / "claims.yml").read_text(encoding="utf-8"))
 
 
+def boxes_of(lesson: str) -> list[dict]:
+    """The *claim tested* boxes of a lesson as its executed twin shows them: ``lesson``, ``ids``, ``verdict``, ``found``."""
+    notebook = json.loads((ROOT / "lessons" / f"{lesson}.ipynb").read_text(encoding="utf-8"))
+    boxes = []
+    for cell in notebook["cells"]:
+        ids = re.search(r'ClaimTested\(.*ids="([^"]+)"', "".join(cell["source"]), flags=re.DOTALL)
+        if cell["cell_type"] == "code" and ids:
+            shown = "".join(cell["outputs"][-1]["data"]["text/plain"])
+            line = dict(re.findall(r"^(\w[\w ]*): (.*)$", shown, flags=re.MULTILINE))
+            boxes.append({"lesson": lesson, "ids": ids[1].split(", "), "verdict": line["Verdict"], "found": line["Found"]})
+    return boxes
+
+
 def lesson_link(name: str) -> str:
     """A link to a lesson by its number."""
     return f"[Lesson {int(name.split('-')[0])}](lessons/{name}.md)"
 
 
 def claims() -> Markdown:
-    """Every claim with its verdict, the statement that holds, its lesson and its literature."""
-    lines = []
+    """Every claim: its verdict, the statement that holds, what the lessons' runs found, the literature."""
+    entries = read_claims()
+    boxes = [box for path in sorted((ROOT / "lessons").glob("*.ipynb")) for box in boxes_of(path.stem)]
+    counts = pd.Series([claim["verdict"] for claim in entries]).value_counts()
+    lines = [f"Of {len(entries)} statements, " + ", ".join(f"{number} *{verdict.replace('only if', 'only if …')}*"
+                                                          for verdict, number in counts.items()) + "."]
     for note, title in NOTES.items():
-        lines += [f"## {title}", "", "| claim | statement | verdict | precisely | tested in | literature |",
-                  "|---|---|---|---|---|---|"]
-        for claim in read_claims():
-            if claim["id"].startswith(note):
-                cited = f"{{cite}}`{','.join(claim['sources'])}`" if claim.get("sources") else ""
-                lines.append(f"| {claim['id']} | {claim['quote']} | **{claim['verdict']}** | {claim['precisely']} "
-                             f"| {lesson_link(claim['lesson'])} | {cited} |")
-        lines.append("")
+        lines += ["", f"## {title}"]
+        for claim in entries:
+            if not claim["id"].startswith(note):
+                continue
+            naming = [box for box in boxes if claim["id"] in box["ids"]]
+            own = [box for box in naming if (box["lesson"], box["verdict"]) == (claim["lesson"], claim["verdict"])]
+            if not own and "evidence" not in claim:
+                raise AssertionError(f"Claim {claim['id']} {claim['verdict']}, it says here, but no box of "
+                                     f"{claim['lesson']} that names it has this verdict.")
+            found = [f"{lesson_link(claim['lesson'])}: {box['found']}." for box in own] or [
+                f"{lesson_link(claim['lesson'])}: `{claim['evidence']}`"]
+            others = sorted({box["lesson"] for box in naming} - {claim["lesson"]})
+            rows = [("Verdict", claim["verdict"]), ("Precisely", claim["precisely"]), ("Found", " ".join(found))]
+            if others:
+                rows.append(("See also", ", ".join(map(lesson_link, others))))
+            if "sources" in claim:
+                rows.append(("Literature", f"{{cite}}`{','.join(claim['sources'])}`"))
+            lines += ["", f":::{{container}} claim-tested {claim['verdict'].replace(' ', '-')}",
+                      f":name: claim-{claim['id'].lower()}", "", "{.claim-title}",
+                      f"{claim['id']} · “{claim['quote']}”", ""]
+            lines += [f"{name}\n: {text}\n" for name, text in rows] + [":::"]
     return Markdown("\n".join(lines))
 
 

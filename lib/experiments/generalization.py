@@ -1,15 +1,18 @@
 """Test accuracy against batch size three ways: what is held fixed decides what one sees."""
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from lib.data import Dataset, mnist1d
+from lib.experiments import progress
 from lib.experiments.runs import ends
-from lib.experiments.search import tuned
+from lib.experiments.search import tuned_with_margin
 
 NUM_SAMPLES, NUM_VALIDATION = 2_000, 2_000
 EPOCHS, ITERATIONS = 40, 1_500
 GUESS = 0.05  # where the search at the smallest batch size starts
+FAILED = 0.2  # a run that ends below this accuracy, twice that of guessing, has failed
 
 
 def split() -> tuple[Dataset, Dataset]:
@@ -21,17 +24,19 @@ def split() -> tuple[Dataset, Dataset]:
 
 
 def chosen_rate(choose: Dataset, batch_size: int, seeds: list[int], guess: float, budget: dict) -> float:
-    """The learning rate with the best mean accuracy on the validation samples at the end of the run."""
+    """The learning rate with the best mean accuracy on the validation samples at the end of the run, with a margin."""
     def score(learning_rates):
         runs = ends(choose, batch_size=batch_size, learning_rate=learning_rates, seed=seeds, **budget)
-        return (1 - runs.groupby("learning_rate")["test_accuracy"].mean()).rename("score").reset_index()
+        accuracy = runs.groupby("learning_rate")["test_accuracy"]
+        return (1 - accuracy.mean()).where(accuracy.min() > FAILED, np.inf).rename("score").reset_index()
 
-    return tuned(score, guess)[0]
+    return tuned_with_margin(score, guess)
 
 
 def three_ways(batch_sizes: list[int], seeds: list[int], fresh_seeds: list[int]) -> pd.DataFrame:
     """One row a panel, batch size and fresh seed: training loss, test accuracy, iterations, samples, learning rate.
 
+    A learning rate is chosen one step below the best if seeds fail at the next larger one.
     Panels: ``as is``, the learning rate of the smallest batch size for all, equal epochs;
     ``tuned, epochs``, one chosen for each batch size, equal epochs; ``tuned, iterations``,
     one chosen for each batch size, equal iterations. Chosen with ``seeds`` on validation
@@ -41,7 +46,7 @@ def three_ways(batch_sizes: list[int], seeds: list[int], fresh_seeds: list[int])
     tables = []
     for panel, budget in {"tuned, epochs": {"epochs": EPOCHS}, "tuned, iterations": {"iterations": ITERATIONS}}.items():
         guess, previous = GUESS, min(batch_sizes)
-        for batch_size in sorted(batch_sizes):
+        for batch_size in progress(sorted(batch_sizes), desc=panel):
             guess *= (batch_size / previous) ** 0.75
             rate = chosen_rate(choose, batch_size, seeds, guess, budget)
             guess, previous = rate, batch_size

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 
 from lib.data import Dataset, mnist1d
+from lib.experiments import progress
 from lib.experiments.runs import ends
 from lib.experiments.search import STEP, tuned
 from lib.plan import TrainingPlan
@@ -58,7 +59,7 @@ def scaling(batch_sizes: list[int], seeds: list[int], fresh_seeds: list[int],
     """
     grids, best, rules, warmup = [], [], [], []
     for optimizer, guess in GUESS.items():
-        for batch_size in sorted(batch_sizes):
+        for batch_size in progress(sorted(batch_sizes), desc=optimizer):
 
             def score(learning_rates):
                 losses = last_epoch_loss(optimizer, batch_size, learning_rates, seeds)

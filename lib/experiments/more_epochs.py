@@ -5,8 +5,10 @@ import numpy as np
 import pandas as pd
 
 from lib.data import Dataset, mnist1d
+from lib.experiments import progress
+from lib.experiments.generalization import FAILED
 from lib.experiments.runs import ends, histories
-from lib.experiments.search import tuned
+from lib.experiments.search import tuned_with_margin
 from lib.sampling import generator
 
 NUM_SAMPLES, NUM_VALIDATION, NUM_TEST = 500, 1_000, 2_000
@@ -107,13 +109,15 @@ def overfitting(seeds: list[int]) -> dict[str, pd.DataFrame]:
 
 
 def tuned_on_validation(choose: Dataset, guess: float, seeds: list[int], value: str, **budget) -> float:
-    """The learning rate whose runs end with the best mean validation loss or accuracy."""
+    """The learning rate whose runs end with the best mean validation loss or accuracy, with a margin."""
     def score(learning_rates):
         runs = ends(choose, learning_rate=learning_rates, seed=seeds, **budget)
         scores = runs.groupby("learning_rate")[value].mean()
-        return (1 - scores if value == "test_accuracy" else scores).rename("score").reset_index()
+        scores = 1 - scores if value == "test_accuracy" else scores
+        worst = runs.groupby("learning_rate")["test_accuracy"].min()
+        return scores.where(worst > FAILED, np.inf).rename("score").reset_index()
 
-    return tuned(score, guess)[0]
+    return tuned_with_margin(score, guess)
 
 
 def noisy_labels(batch_sizes: list[int], seeds: list[int], fresh_seeds: list[int]) -> pd.DataFrame:
@@ -121,7 +125,7 @@ def noisy_labels(batch_sizes: list[int], seeds: list[int], fresh_seeds: list[int
     data = small_sets()["wrong labels"]
     choose, report = looked_at(data, 0, NUM_VALIDATION), looked_at(data, NUM_VALIDATION, NUM_TEST)
     tables, guess = [], 0.02
-    for batch_size in sorted(batch_sizes):
+    for batch_size in progress(sorted(batch_sizes), desc="wrong labels"):
         budget = {"batch_size": batch_size, "epochs": EPOCHS // 2}
         guess = tuned_on_validation(choose, guess, seeds, "test_accuracy", **budget)
         for panel, rate in {"one for all": LEARNING_RATE, "tuned": guess}.items():
@@ -146,7 +150,7 @@ def repeats(unique: list[int], seeds: list[int], fresh_seeds: list[int]) -> pd.D
     tables = []
     for budget in ("repeated", "one epoch"):
         guess = 0.2
-        for samples in sorted(unique, reverse=True):
+        for samples in progress(sorted(unique, reverse=True), desc=budget):
             if budget == "one epoch" and samples == VISITS:
                 continue  # the same run
             data = everything.first(samples)

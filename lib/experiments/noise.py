@@ -1,8 +1,12 @@
 """How noisy a mini-batch gradient is, at the start of a run and later."""
+import itertools
+
+import joblib
 import pandas as pd
 import torch
 from torch.nn import functional as F
 
+from lib.experiments import progress
 from lib.experiments.target import dataset
 from lib.models import initialized, mlp
 from lib.noise_scale import gradient_moments, noise_scale, squared_deviations, two_batch_estimates
@@ -35,27 +39,30 @@ def noise(batch_size: int, learning_rate: float, iterations: list[int], seeds: l
         gradient of random batches with its interval, and the prediction.
         ``estimates``: the same weights, noise scale from two batch sizes with its interval.
     """
-    moments, measured, estimates = [], [], []
-    for seed in seeds:
-        for iteration in iterations:
-            model, x, y = trained(batch_size, learning_rate, iteration, seed)
-            exact = gradient_moments(model, x, y)
-            moments.append({"seed": seed, "iteration": iteration, "train_loss": mean_loss(model, x[:1000], y[:1000])[0],
-                            "squared_norm": exact.squared_norm, "trace": exact.trace,
-                            "noise_scale": exact.noise_scale})
-            if seed != seeds[0] or iteration not in (iterations[0], iterations[-1]):
-                continue
+    def at(seed, iteration):
+        model, x, y = trained(batch_size, learning_rate, iteration, seed)
+        exact = gradient_moments(model, x, y)
+        row = {"seed": seed, "iteration": iteration, "train_loss": mean_loss(model, x[:1000], y[:1000])[0],
+               "squared_norm": exact.squared_norm, "trace": exact.trace, "noise_scale": exact.noise_scale}
+        measured, estimates = [], []
+        if seed == seeds[0] and iteration in (iterations[0], iterations[-1]):
             for size in sizes:
                 for replacement in (False, True):
                     found = mean_interval(squared_deviations(model, x, y, size, draws=draws, replacement=replacement))
                     measured.append({"iteration": iteration, "batch_size": size, "replacement": replacement,
                                      "mean": found.estimate, "low": found.low, "high": found.high,
                                      "predicted": exact.variance(size, replacement)})
-            table = two_batch_estimates(model, x, y, small, big, draws=draws)
-            found = bootstrap_interval(table, noise_scale)
+            found = bootstrap_interval(two_batch_estimates(model, x, y, small, big, draws=draws), noise_scale)
             estimates.append({"iteration": iteration, "estimate": found.estimate, "low": found.low,
                               "high": found.high, "exact": exact.noise_scale})
-    return {"moments": pd.DataFrame(moments), "measured": pd.DataFrame(measured), "estimates": pd.DataFrame(estimates)}
+        return [row], measured, estimates
+
+    places = list(itertools.product(seeds, reversed(iterations)))  # reversed: the longest ones of the first seed start first
+    parts = joblib.Parallel(n_jobs=-1)(joblib.delayed(at)(*place) for place in progress(places))
+    moments, measured, estimates = (pd.DataFrame(sum(tables, [])) for tables in zip(*parts))
+    return {"moments": moments.sort_values(["seed", "iteration"], ignore_index=True),
+            "measured": measured.sort_values("iteration", kind="stable", ignore_index=True),
+            "estimates": estimates.sort_values("iteration", ignore_index=True)}
 
 
 def batch_losses(sizes: list[int], num_batches: int, iterations: int, learning_rate: float) -> pd.DataFrame:

@@ -7,6 +7,19 @@ import pandas as pd
 STEP = 1.5  # factor between neighbouring learning rates
 
 
+def tuned_with_margin(score: Callable[[list[float]], pd.DataFrame], guess: float) -> float:
+    """The learning rate of :func:`tuned`, or the one below it if seeds fail at the next larger one.
+
+    The best learning rate often lies right beside those at which single runs fail. A few
+    seeds do not show it there, and one failed run among the fresh ones ruins their mean.
+    ``score`` is infinite where a seed failed.
+    """
+    best, table = tuned(score, guess)
+    rates = table["learning_rate"].tolist()
+    at = rates.index(best)
+    return best if np.isfinite(table["score"][at + 1]) else rates[at - 1]
+
+
 def tuned(score: Callable[[list[float]], pd.DataFrame], guess: float, points: int = 5, most: int = 12) -> tuple[float, pd.DataFrame]:
     """The best learning rate of a grid that is widened until its best is not on its edge.
 

@@ -1,11 +1,11 @@
 """How many iterations to a given training loss, at each batch size, with the learning rate tuned for each."""
 from dataclasses import replace
 
-import joblib
 import numpy as np
 import pandas as pd
 
 from lib.data import Dataset, mnist1d
+from lib.experiments import progress
 from lib.experiments.search import tuned
 from lib.models import mlp
 from lib.statistics import steps_to_target
@@ -28,9 +28,9 @@ def evaluation_interval(batch_size: int) -> int:
 
 def sweep_to(target: float, batch_size: int, learning_rates: list[float], seeds: list[int]) -> pd.DataFrame:
     """Runs that end when their training loss reaches ``target``; the table of ``steps_to_target``."""
-    budget = 60_000 // batch_size + 1_000
+    budget = 30_000 // batch_size + 500  # more than twice what the best learning rate needs
     runs = sweep(mlp(), dataset(), batch_size=batch_size, learning_rate=learning_rates, seed=seeds,
-                 iterations=budget, evaluate_every=evaluation_interval(batch_size), target=target, cache=False, n_jobs=1)
+                 iterations=budget, evaluate_every=evaluation_interval(batch_size), target=target, cache=False, n_jobs=-1)
     return steps_to_target(runs, target)
 
 
@@ -47,14 +47,14 @@ def steps(batch_sizes: list[int], targets: list[float], seeds: list[int]) -> dic
         the columns ``iteration`` and ``samples``.
         ``grid``: a row a target, batch size and learning rate, with the median iterations.
     """
-    parts = joblib.Parallel(n_jobs=-1)(joblib.delayed(steps_to)(target, batch_sizes, seeds) for target in targets)
+    parts = [steps_to(target, batch_sizes, seeds) for target in targets]
     return {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in ("steps", "grid")}
 
 
 def steps_to(target: float, batch_sizes: list[int], seeds: list[int]) -> dict[str, pd.DataFrame]:
     """The tables of :func:`steps` for one target."""
     chosen, grids, guess = [], [], FIRST_GUESS
-    for batch_size in sorted(batch_sizes):
+    for batch_size in progress(sorted(batch_sizes), desc=f"to loss {target}"):
         found = []
 
         def median_iterations(learning_rates):

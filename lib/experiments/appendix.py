@@ -1,15 +1,13 @@
 """Pages of the appendix that are made from data: verdicts, contradictions, the benchmark."""
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
-import pandas as pd
 import yaml
 from IPython.display import Markdown
 
 ROOT = Path(__file__).resolve().parents[2]
-NOTES = {"A": "First note: epoch and iteration", "B": "First note: batch size",
-         "C": "Second note: batch size and steps per epoch"}
 CONTRADICTIONS = [
     ("A13, B12", "More iterations converge faster; small batches, which have more iterations, converge slower",
      "Two clocks: loss after equal epochs, and seconds.", "02-iteration"),
@@ -57,35 +55,35 @@ def lesson_link(name: str) -> str:
     return f"[Lesson {int(name.split('-')[0])}](lessons/{name}.md)"
 
 
-def claims() -> Markdown:
-    """Every claim: its verdict, the statement that holds, what the lessons' runs found, the literature."""
-    entries = read_claims()
-    boxes = [box for path in sorted((ROOT / "lessons").glob("*.ipynb")) for box in boxes_of(path.stem)]
-    counts = pd.Series([claim["verdict"] for claim in entries]).value_counts()
-    lines = [f"Of {len(entries)} statements, " + ", ".join(f"{number} *{verdict.replace('only if', 'only if …')}*"
-                                                          for verdict, number in counts.items()) + "."]
-    for note, title in NOTES.items():
-        lines += ["", f"## {title}"]
-        for claim in entries:
-            if not claim["id"].startswith(note):
-                continue
-            naming = [box for box in boxes if claim["id"] in box["ids"]]
-            own = [box for box in naming if (box["lesson"], box["verdict"]) == (claim["lesson"], claim["verdict"])]
-            if not own and "evidence" not in claim:
-                raise AssertionError(f"Claim {claim['id']} {claim['verdict']}, it says here, but no box of "
-                                     f"{claim['lesson']} that names it has this verdict.")
-            found = [f"{lesson_link(claim['lesson'])}: {box['found']}." for box in own] or [
-                f"{lesson_link(claim['lesson'])}: `{claim['evidence']}`"]
-            others = sorted({box["lesson"] for box in naming} - {claim["lesson"]})
-            rows = [("Verdict", claim["verdict"]), ("Precisely", claim["precisely"]), ("Found", " ".join(found))]
-            if others:
-                rows.append(("See also", ", ".join(map(lesson_link, others))))
-            if "sources" in claim:
-                rows.append(("Literature", f"{{cite}}`{','.join(claim['sources'])}`"))
-            lines += ["", f":::{{container}} claim-tested {claim['verdict'].replace(' ', '-')}",
-                      f":name: claim-{claim['id'].lower()}", "", "{.claim-title}",
-                      f"{claim['id']} · “{claim['quote']}”", ""]
-            lines += [f"{name}\n: {text}\n" for name, text in rows] + [":::"]
+def summary() -> Markdown:
+    """How many claims have which verdict."""
+    number = Counter(claim["verdict"] for claim in read_claims())
+    return Markdown(f"Of {number.total()} statements {number['holds']} hold, {number['holds only if']} hold only under a "
+                    f"condition, and {number['does not hold']} do not hold.")
+
+
+def claims(note: str) -> Markdown:
+    """The claims of a note: verdict, the statement that holds, what the lessons' runs found, the literature."""
+    boxes = [box for twin in sorted((ROOT / "lessons").glob("*.ipynb")) for box in boxes_of(twin.stem)]
+    lines = []
+    for claim in (claim for claim in read_claims() if claim["id"].startswith(note)):
+        naming = [box for box in boxes if claim["id"] in box["ids"]]
+        own = [box["found"] for box in naming
+               if (box["lesson"], box["verdict"]) == (claim["lesson"], claim["verdict"])]
+        if not own and "evidence" not in claim:
+            raise AssertionError(f"Claim {claim['id']} {claim['verdict']}, it says here, but no box of "
+                                 f"{claim['lesson']} that names it has this verdict.")
+        found = "; ".join(own) or f"`{claim['evidence']}`"
+        rows = [("Claim", f"“{claim['quote']}”"), ("Verdict", claim["verdict"]), ("Precisely", claim["precisely"]),
+                ("Found", f"{lesson_link(claim['lesson'])}: {found}")]
+        others = sorted({box["lesson"] for box in naming} - {claim["lesson"]})
+        if others:
+            rows.append(("See also", ", ".join(map(lesson_link, others))))
+        if "sources" in claim:
+            rows.append(("Literature", f"{{cite}}`{','.join(claim['sources'])}`"))
+        lines += [f":::{{container}} claim-tested {claim['verdict'].replace(' ', '-')}",
+                  f":name: claim-{claim['id'].lower()}", "", "{.claim-title}", claim["id"], "",
+                  *(f"{name}\n: {text}\n" for name, text in rows), ":::", ""]
     return Markdown("\n".join(lines))
 
 

@@ -13,7 +13,7 @@ LESSONS := $(wildcard lessons/*.md)
 LIB := $(shell find lib -name '*.py' -o -name '*.js' -o -name '*.css')
 BOOK := _config.yml _toc.yml references.bib claims.yml $(wildcard *.md) $(wildcard records/*.json) $(LESSONS) $(LIB) $(shell find assets tools -type f -not -name '*.pyc')
 
-.PHONY: help install book test lessons fresh bench bench-grading release grade serve clean
+.PHONY: help install book test lessons fresh gpu bench bench-grading release grade serve clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,10 @@ fresh: .venv/installed  ## measure everything anew, keep nothing: do all verdict
 	$(if $(KEEP),cp $(KEEP) .cache/fresh-records)
 	EPOCH_RECORDS=$(CURDIR)/.cache/fresh-records $(BIN)/python tools/twins.py run $(shell grep -l lib.experiments lessons/*.md)
 	@cd .cache/fresh-records && echo "Records of this run:" && ls *.json
+
+gpu: .venv/installed  ## on a machine with a CUDA GPU: its records beside the CPU's; then do all verdicts hold there?
+	$(BIN)/python -m lib.experiments.course
+	$(MAKE) fresh
 
 bench: .venv/installed  ## the engine against other ways to train, into the appendix; wants a quiet machine
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r bench/requirements-peers.txt

@@ -12,7 +12,7 @@ FLOORS = [  # modules, and the packages they may need beside the standard librar
     ({"sampling", "data", "statistics", "fingerprint"}, NUMBERS | {"sklearn", "mnist1d"}),
     ({"accumulation", "checkpoint", "distributed", "models", "training", "replicas", "sweep", "noise_scale", "profiling"},
      NUMBERS | {"torch", "tqdm", "numba", "joblib", "threadpoolctl"}),
-    ({"records", "figures"}, NUMBERS | {"matplotlib", "cycler"}),
+    ({"records", "figures"}, NUMBERS | {"matplotlib", "cycler", "filelock"}),
 ]
 MODULES = sorted(p for p in LIB.glob("*.py") if p.stem != "__init__")
 

@@ -166,7 +166,7 @@ def test_devices(opened):
 
 def first_two(clock, value, sizes):
     """When the shortest of the recorded runs ends, and the best two batch sizes at that time with their values."""
-    runs = records.load("four-clocks").table
+    runs = records.load("four-clocks-cpu").table
     means = runs[runs["batch_size"].isin(sizes)].groupby(["batch_size", "iteration"], as_index=False)[
         ["samples", value]].mean()
     time = means.groupby("batch_size")[clock].max().min()

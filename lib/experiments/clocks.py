@@ -2,10 +2,11 @@
 import pandas as pd
 
 from lib.data import mnist1d
+from lib.experiments import progress
+from lib.experiments.runs import histories
 from lib.experiments.target import NUM_SAMPLES
 from lib.models import mlp, num_parameters
 from lib.profiling import memory, throughput
-from lib.sweep import sweep
 
 FLOPS_PER_SAMPLE = 6 * num_parameters(mlp())  # 2 a parameter forward, 4 backward (Kaplan et al. 2020, arXiv:2001.08361)
 
@@ -21,15 +22,15 @@ def speed(batch_sizes: list[int], neighbours: list[int], device: str) -> dict[st
             "memory": memory(mlp(), data, batch_sizes, optimizer="adam", device=device)}
 
 
-def curves(learning_rates: dict[str, float], iterations: dict[str, int], seeds: list[int],
+def curves(learning_rates: dict[str, float], iterations: dict[str, int], seeds: list[int], device: str,
            points: int = 40) -> pd.DataFrame:
     """Loss curves of one network at several batch sizes, each with a learning rate and a length of its own.
 
     ``learning_rates`` and ``iterations`` map a batch size, written as text, to its value.
     """
     data = mnist1d().first(NUM_SAMPLES)
-    runs = [sweep(mlp(), data, batch_size=int(size), learning_rate=rate, seed=seeds, iterations=iterations[size],
-                  evaluate_every=max(1, iterations[size] // points), cache=False, n_jobs=1)
-            for size, rate in learning_rates.items()]
+    runs = [histories(data, batch_size=int(size), learning_rate=rate, seed=seeds, iterations=iterations[size],
+                      evaluate_every=max(1, iterations[size] // points), device=device)
+            for size, rate in progress(learning_rates.items())]
     columns = ["batch_size", "learning_rate", "seed", "iteration", "samples", "train_loss", "test_loss", "test_accuracy"]
     return pd.concat(runs, ignore_index=True)[columns]

@@ -1,6 +1,13 @@
-"""The measured results that lessons share, each from its record or, if that is stale, measured now."""
+"""The measured results that lessons share, each from its record or, if that is stale, measured now.
+
+    python -m lib.experiments.course     on a machine with a CUDA GPU: its records, beside the CPU's
+"""
+import sys
+
+import torch
+
 from lib.experiments import clocks, noise, seeds, target
-from lib.records import Record, remember
+from lib.records import Record, load, remember
 
 BATCH_SIZES = [8, 16, 32, 64, 128, 256, 512, 1024, 2048]
 CLOCK_SIZES = [8, 32, 128, 512, 2048]
@@ -31,10 +38,25 @@ def steps_to_target() -> Record:
     return remember("steps-to-target", target.steps, batch_sizes=BATCH_SIZES, targets=[1.5, 1.0], seeds=seeds(5))
 
 
-def four_clocks() -> Record:
+def four_clocks(device: str = "cpu") -> Record:
     """Lesson 7: loss curves at the learning rates that lesson 8 found for the loss 1.0, twice as long as needed."""
     steps = steps_to_target().tables["steps"]
     tuned = steps[steps["target"] == 1.0].groupby("batch_size")[["learning_rate", "iteration"]].mean()
-    return remember("four-clocks", clocks.curves, seeds=seeds(5),
+    return remember(f"four-clocks-{device}", clocks.curves, device=device, seeds=seeds(5),
                     learning_rates={str(size): tuned["learning_rate"][size] for size in CLOCK_SIZES},
                     iterations={str(size): int(2 * tuned["iteration"][size]) for size in CLOCK_SIZES})
+
+
+def on_gpu(name: str) -> Record | None:
+    """What a GPU gave, on whatever machine and with whatever code: ``speed`` or ``four-clocks``; None if none did yet."""
+    try:
+        return load(f"{name}-cuda")
+    except FileNotFoundError:
+        return None
+
+
+if __name__ == "__main__":
+    if not torch.cuda.is_available():
+        sys.exit("This machine has no CUDA GPU that PyTorch can use. The records of the CPU are made by the lessons.")
+    for record in (speed("cuda"), four_clocks("cuda")):
+        print(record)

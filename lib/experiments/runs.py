@@ -1,4 +1,4 @@
-"""What all experiments on outcomes do with a sweep: train in float32 on all cores, look at the last rows."""
+"""What all experiments do with a sweep: train in float32, on all cores or the GPU; look at the last rows."""
 import numpy as np
 import pandas as pd
 import torch
@@ -16,8 +16,8 @@ def histories(data: Dataset, **grid) -> pd.DataFrame:
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
-        n_jobs = 1 if torch.cuda.is_available() else -1
-        return sweep(mlp(), data, cache=False, n_jobs=n_jobs, **grid)
+        on_cpu = grid.get("device") == "cpu" or not torch.cuda.is_available()
+        return sweep(mlp(), data, cache=False, n_jobs=-1 if on_cpu else 1, **grid)
     finally:
         torch.set_default_dtype(before)
 

@@ -6,10 +6,9 @@ import pandas as pd
 
 from lib.data import Dataset, mnist1d
 from lib.experiments import progress
+from lib.experiments.runs import histories
 from lib.experiments.search import tuned
-from lib.models import mlp
 from lib.statistics import steps_to_target
-from lib.sweep import sweep
 
 NUM_SAMPLES = 4_000
 FIRST_GUESS = 0.15  # of the best learning rate at the smallest batch size, where the search starts
@@ -29,8 +28,8 @@ def evaluation_interval(batch_size: int) -> int:
 def sweep_to(target: float, batch_size: int, learning_rates: list[float], seeds: list[int]) -> pd.DataFrame:
     """Runs that end when their training loss reaches ``target``; the table of ``steps_to_target``."""
     budget = 30_000 // batch_size + 500  # more than twice what the best learning rate needs
-    runs = sweep(mlp(), dataset(), batch_size=batch_size, learning_rate=learning_rates, seed=seeds,
-                 iterations=budget, evaluate_every=evaluation_interval(batch_size), target=target, cache=False, n_jobs=-1)
+    runs = histories(dataset(), batch_size=batch_size, learning_rate=learning_rates, seed=seeds, iterations=budget,
+                     evaluate_every=evaluation_interval(batch_size), target=target)
     return steps_to_target(runs, target)
 
 

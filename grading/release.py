@@ -4,7 +4,8 @@
 
 otter-grader compiles the master and runs every check on the master's own solution.
 This module adds what it leaves open: the result is the same to the last byte each
-time, and it is refused if a solution or a hidden check is in the student's files.
+time, and it is refused if a solution or a hidden check is in the student's files, or
+if a cell without its solution is no Python.
 """
 import argparse
 import ast
@@ -51,7 +52,8 @@ def release(master: Path, out: Path) -> Path:
     Raises
     ------
     Refused
-        The master's own solution does not get full marks, or something leaked.
+        The master's own solution does not get full marks, a cell without its solution is no Python, or
+        something leaked.
     """
     name = master.stem
     text = master.read_text("utf-8")
@@ -67,6 +69,7 @@ def release(master: Path, out: Path) -> Path:
         notebook = nbformat.read(student / f"{name}.ipynb", as_version=4)
         for cell in notebook.cells:
             cell.source = cell.source.replace(EXAMPLE, PLACEHOLDER)
+        refuse_broken_cells(notebook)
         nbformat.write(without_marks(notebook), student / f"{name}.ipynb")
         for cache in [*student.rglob("__pycache__")]:
             shutil.rmtree(cache)
@@ -123,6 +126,17 @@ def same_every_time(made: Path, out: Path):
             entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             target.writestr(entry, source.read(name))
+
+
+def refuse_broken_cells(notebook):
+    """A cell must run while half of it is still ``...``: else a student who answers the other half gets nothing."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            try:
+                ast.parse(cell.source)
+            except SyntaxError as error:
+                raise Refused(f"Without its solution this cell is no Python ({error}); give each answer a line of its "
+                              f"own:\n{cell.source}") from None
 
 
 def refuse_leaks(master: Path, student: Path, autograder: Path):

@@ -239,6 +239,17 @@ def test_a_wrong_solution_is_not_released(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_cell_that_breaks_without_its_solution_is_not_released(tmp_path):
+    master = tmp_path / "hw01.md"
+    text = (ROOT / "exercises" / "hw01.md").read_text()
+    whole = "true_passes = p.B  # SOLUTION"
+    assert whole in text
+    master.write_text(text.replace(whole, "true_passes = [\n    p.B,  # SOLUTION\n    p.E,  # SOLUTION\n][0]"))
+    with pytest.raises(Refused, match="Without its solution this cell is no Python"):
+        release(master, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("leak", ["repeated = -(-p.N // p.W) * p.W - p.N", "def test_the_plan(env):", "# BEGIN SOLUTION"])
 def test_a_leak_is_refused(released, tmp_path, leak):
     student = tmp_path / "student"

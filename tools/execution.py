@@ -15,7 +15,7 @@ from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
 
 NAME = "course-code.sha256"
-FROM_DATA = {"claims"}  # pages whose sources are other files: read, and by their own metadata executed, in every build
+FROM_DATA = {"claims", "homework"}  # pages whose sources are other files: read, and by their own metadata executed, in every build
 
 
 def code_digest(root: Path) -> str:

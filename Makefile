@@ -34,7 +34,7 @@ _build/html/.up-to-date: .venv/installed $(BOOK)
 	@touch $@
 
 test: book  ## counts against PyTorch, twins against a new run, pages against the rules
-	$(BIN)/python -m pytest --exitfirst
+	$(BIN)/python -m pytest --exitfirst --numprocesses logical --maxprocesses 4 --dist loadfile
 
 ifdef SEEDS  # other seeds are for checking: the stored lessons stay as they are
 lessons: fresh

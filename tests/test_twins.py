@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import jupytext
+import nbclient
+import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -165,3 +167,12 @@ def test_a_failing_cell_is_named(course):
     assert done.returncode == 1
     assert "lesson.md fails in this cell" in done.stderr and "1 / 0" in done.stderr and "ZeroDivision" in done.stderr
     assert course.twin.read_bytes() == before
+
+
+def test_nothing_is_sent_to_a_kernel_that_is_about_to_reply():  # importing twins sees to it
+    cells = ["import ipywidgets", "@ipywidgets.interact(size=[1, 2])\ndef show(size):\n    print('shown', size)",
+             "print('in the kernel:', show.widget.out.outputs)"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbclient.NotebookClient(notebook, kernel_name="python3").execute()
+    assert notebook.cells[2].outputs[0].text == "in the kernel: ()\n"
+    assert "shown 1" in str(notebook.metadata.widgets)

@@ -11,6 +11,7 @@ import os
 import shutil
 from pathlib import Path
 
+import one_way_outputs  # noqa: F401  (before processes are forked)
 from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
 
@@ -41,7 +42,7 @@ def reread(app, env, added, changed, removed):
 
 
 def execute(app, env, docnames):
-    """Fill the cache; an error is left to the reading, which meets it again and says where it is."""
+    """Fill the cache; an error or a long wait is left to the reading, which meets it again and says where it is."""
     cache = get_cache(str(app.code_stamp.parent))
     paths = [env.doc2path(name) for name in docnames if name not in FROM_DATA]
     notebooks = [path for path in paths if "\nkernelspec:" in Path(path).read_text(encoding="utf-8")[:500]]
@@ -51,7 +52,7 @@ def execute(app, env, docnames):
         log = logging.getLogger(__name__)
         log.setLevel(logging.INFO)
         load_executor("local-parallel", cache, log).run_and_cache(
-            filter_uris=notebooks, timeout=app.config.nb_execution_timeout)
+            filter_uris=notebooks, timeout=120)
 
 
 def remember(app, exception):

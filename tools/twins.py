@@ -18,6 +18,7 @@ import nbformat
 from jupytext.config import load_jupytext_config
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+import one_way_outputs  # noqa: F401
 from widget_views import STATE, VIEW, needs_python
 
 ROOT = Path(__file__).resolve().parents[1]

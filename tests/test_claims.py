@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lib.claims import VERDICTS
-from lib.experiments.appendix import CONTRADICTIONS, benchmark, boxes_of, claims, read_claims, summary
+from lib.experiments.appendix import CONTRADICTIONS, benchmark, boxes, claims, read_claims, summary
 
 ROOT = Path(__file__).resolve().parents[1]
 CLAIMS = read_claims()
@@ -13,7 +13,7 @@ IDS = [f"{note}{number}" for note, last in [("A", 13), ("B", 20), ("C", 21)] for
 KEYS = set(re.findall(r"^@\w+\{([^,]+),", (ROOT / "references.bib").read_text(), flags=re.MULTILINE))
 
 
-BOXES = [box for twin in sorted((ROOT / "lessons").glob("*.ipynb")) for box in boxes_of(twin.stem)]
+BOXES = boxes()
 
 
 def test_every_claim_is_there_once():

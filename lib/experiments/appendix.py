@@ -2,6 +2,7 @@
 import json
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -37,17 +38,19 @@ def read_claims() -> list[dict]:
     return yaml.safe_load((ROOT / "claims.yml").read_text(encoding="utf-8"))
 
 
-def boxes_of(lesson: str) -> list[dict]:
-    """The *claim tested* boxes of a lesson as its executed twin shows them: ``lesson``, ``ids``, ``verdict``, ``found``."""
-    notebook = json.loads((ROOT / "lessons" / f"{lesson}.ipynb").read_text(encoding="utf-8"))
-    boxes = []
-    for cell in notebook["cells"]:
-        ids = re.search(r'ClaimTested\(.*ids="([^"]+)"', "".join(cell["source"]), flags=re.DOTALL)
-        if cell["cell_type"] == "code" and ids:
-            shown = "".join(cell["outputs"][-1]["data"]["text/plain"])
-            line = dict(re.findall(r"^(\w[\w ]*): (.*)$", shown, flags=re.MULTILINE))
-            boxes.append({"lesson": lesson, "ids": ids[1].split(", "), "verdict": line["Verdict"], "found": line["Found"]})
-    return boxes
+@cache
+def boxes() -> list[dict]:
+    """The *claim tested* boxes as the executed twins of the lessons show them: ``lesson``, ``ids``, ``verdict``, ``found``."""
+    found = []
+    for twin in sorted((ROOT / "lessons").glob("*.ipynb")):
+        for cell in json.loads(twin.read_text(encoding="utf-8"))["cells"]:
+            ids = re.search(r'ClaimTested\(.*ids="([^"]+)"', "".join(cell["source"]), flags=re.DOTALL)
+            if cell["cell_type"] == "code" and ids:
+                shown = "".join(cell["outputs"][-1]["data"]["text/plain"])
+                line = dict(re.findall(r"^(\w[\w ]*): (.*)$", shown, flags=re.MULTILINE))
+                found.append({"lesson": twin.stem, "ids": ids[1].split(", "), "verdict": line["Verdict"],
+                              "found": line["Found"]})
+    return found
 
 
 def lesson_link(name: str) -> str:
@@ -64,10 +67,9 @@ def summary() -> Markdown:
 
 def claims(note: str) -> Markdown:
     """The claims of a note: verdict, the statement that holds, what the lessons' runs found, the literature."""
-    boxes = [box for twin in sorted((ROOT / "lessons").glob("*.ipynb")) for box in boxes_of(twin.stem)]
     lines = []
     for claim in (claim for claim in read_claims() if claim["id"].startswith(note)):
-        naming = [box for box in boxes if claim["id"] in box["ids"]]
+        naming = [box for box in boxes() if claim["id"] in box["ids"]]
         own = [box["found"] for box in naming
                if (box["lesson"], box["verdict"]) == (claim["lesson"], claim["verdict"])]
         if not own and "evidence" not in claim:

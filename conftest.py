@@ -1,4 +1,5 @@
 """What nbval compares when pytest runs the lessons, and how tests are run."""
+
 import os
 
 import pytest

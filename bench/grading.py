@@ -5,6 +5,7 @@
 Both grade the same notebook, in turns; the least of several turns counts. CPU time is
 that of the whole machine, because bubblewrap hides its children's: it wants a quiet one.
 """
+
 import argparse
 import json
 import os
@@ -26,9 +27,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def cpu_seconds(work) -> float:
     """What all cores did while ``work`` ran."""
+
     def busy():
         times = psutil.cpu_times()
         return times.user + times.system + times.nice
+
     before = busy()
     work()
     return busy() - before
@@ -37,7 +40,7 @@ def cpu_seconds(work) -> float:
 def solved(homework: str, folder: Path) -> Path:
     """A student's notebook with right answers, from the tests' answers."""
     answers = __import__(f"tests.homework.{homework}", fromlist=["RIGHT"]).RIGHT
-    notebook = json.loads((folder / "student" / f"{homework}.ipynb").read_text())
+    notebook = json.loads((folder / "student" / f"{homework}.ipynb").read_text(encoding="utf-8"))
     given = None
     for cell in notebook["cells"]:
         cell["source"] = "".join(cell["source"]).replace("your id", "ann")
@@ -46,7 +49,7 @@ def solved(homework: str, folder: Path) -> Path:
         elif check := re.match(r'grader\.check\("(q\d+)"\)', cell["source"]):
             given["source"] += "\n" + answers[check[1]][0]
     path = folder / "ann.ipynb"
-    path.write_text(json.dumps(notebook))
+    path.write_text(json.dumps(notebook), encoding="utf-8")
     return path
 
 
@@ -62,17 +65,40 @@ def main():
             notebook = solved(master.stem, made)
             autograder = unpack(made / "autograder.zip", folder / "shared")
             command = sandbox.command(autograder.shared)
-            otter = [sys.executable, "-m", "otter", "run", "-a", str(made / "autograder.zip"), "-o", str(folder), "--no-logo",
-                     str(notebook)]
+            otter = [
+                sys.executable,
+                "-m",
+                "otter",
+                "run",
+                "-a",
+                str(made / "autograder.zip"),
+                "-o",
+                str(folder),
+                "--no-logo",
+                str(notebook),
+            ]
             scores, ours, others = set(), [], []
             for _ in range(options.turns):
+
                 def graded():
                     result = grade(Submission("ann", notebook), autograder, Limits(), command)
-                    scores.add(sum(outcome["points"] for outcomes in result["questions"].values() for outcome in outcomes))
+                    scores.add(
+                        sum(outcome["points"] for outcomes in result["questions"].values() for outcome in outcomes)
+                    )
+
                 ours.append(cpu_seconds(graded))
-                others.append(cpu_seconds(lambda: subprocess.run(
-                    otter, check=True, cwd=folder, capture_output=True, env=os.environ | {"GRADING_STUDENT_ID": "ann"})))
-            theirs = json.loads((folder / "results.json").read_text())
+                others.append(
+                    cpu_seconds(
+                        lambda: subprocess.run(
+                            otter,
+                            check=True,
+                            cwd=folder,
+                            capture_output=True,
+                            env=os.environ | {"GRADING_STUDENT_ID": "ann"},
+                        )
+                    )
+                )
+            theirs = json.loads((folder / "results.json").read_text(encoding="utf-8"))
             scores.add(sum(test.get("score", 0) for test in theirs["tests"]))
         assert scores == {autograder.points}, f"{master.stem}: not all points for right answers: {scores}"
         print(f"{master.stem:10}{min(ours):8.2f}{min(others):8.2f}{min(ours) / min(others):8.2f}", flush=True)

@@ -11,6 +11,7 @@ installed. All contestants take turns, ``--repeats`` times, so that a slow minut
 machine hits each of them; the table shows medians. The clock is CPU time, all threads
 added up; only the last line of the whole sweep is wall time.
 """
+
 import argparse
 import json
 import os
@@ -19,14 +20,18 @@ import statistics
 import sys
 import tempfile
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[name] = "1"  # before the libraries are loaded
-os.environ.update(KERAS_BACKEND="jax", JAX_PLATFORMS="cpu", TQDM_DISABLE="1",
-                  XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+os.environ.update(
+    KERAS_BACKEND="jax",
+    JAX_PLATFORMS="cpu",
+    TQDM_DISABLE="1",
+    XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+)
 
 import numpy as np
 import torch
@@ -41,14 +46,20 @@ from lib.training import mean_loss, train
 RATE = 0.05
 FLOP = 2 * (3 * (100 * 100 + 100 * 10) + 2 * 40 * 100)  # of a sample's forward and backward pass
 ITERATIONS = {1: 2000, 8: 1500, 32: 1000, 128: 500, 500: 150, 10_000: 5}  # of the textbook loop in one turn
-SWEEP = {"batch_size": [1, 8, 32, 64, 128, 500, 1024, 10_000], "learning_rate": [0.01, 0.02, 0.05, 0.1, 0.2],
-         "seed": range(5)}
+SWEEP = {
+    "batch_size": [1, 8, 32, 64, 128, 500, 1024, 10_000],
+    "learning_rate": [0.01, 0.02, 0.05, 0.1, 0.2],
+    "seed": range(5),
+}
 PACKAGES = ("torch", "numpy", "numba", "joblib", "jax", "jaxlib", "lightning", "skorch", "keras")
 
 
 def textbook(data: Dataset, batch_size: int, iterations: int) -> int:
-    loader = DataLoader(TensorDataset(torch.from_numpy(data.x_train), torch.from_numpy(data.y_train)),
-                        batch_size=batch_size, shuffle=True)
+    loader = DataLoader(
+        TensorDataset(torch.from_numpy(data.x_train), torch.from_numpy(data.y_train)),
+        batch_size=batch_size,
+        shuffle=True,
+    )
     model = mlp()
     update = torch.optim.SGD(model.parameters(), lr=RATE)
     done = samples = 0
@@ -63,15 +74,26 @@ def textbook(data: Dataset, batch_size: int, iterations: int) -> int:
 
 
 def single(data: Dataset, batch_size: int, iterations: int) -> int:
-    history, _ = train(mlp(), data, batch_size, learning_rate=RATE, iterations=iterations, evaluate_every=iterations,
-                       device="cpu")
+    history, _ = train(
+        mlp(), data, batch_size, learning_rate=RATE, iterations=iterations, evaluate_every=iterations, device="cpu"
+    )
     return history["samples"].iloc[-1]
 
 
 def swept(data: Dataset, batch_size: int, iterations: int) -> int:
     iterations *= 6  # a turn long enough to be timed
-    table = sweep(mlp(), data, batch_size=batch_size, learning_rate=RATE, seed=range(5), iterations=iterations,
-                  evaluate_every=iterations, device="cpu", n_jobs=1, cache=False)
+    table = sweep(
+        mlp(),
+        data,
+        batch_size=batch_size,
+        learning_rate=RATE,
+        seed=range(5),
+        iterations=iterations,
+        evaluate_every=iterations,
+        device="cpu",
+        n_jobs=1,
+        cache=False,
+    )
     return table.groupby("seed")["samples"].last().sum()
 
 
@@ -93,10 +115,19 @@ def lightning(data: Dataset, batch_size: int, iterations: int) -> int:
         def configure_optimizers(self):
             return torch.optim.SGD(self.parameters(), lr=RATE)
 
-    loader = DataLoader(TensorDataset(torch.from_numpy(data.x_train), torch.from_numpy(data.y_train)),
-                        batch_size=batch_size, shuffle=True)
-    trainer = pl.Trainer(max_steps=iterations, accelerator="cpu", logger=False, enable_checkpointing=False,
-                         enable_progress_bar=False, enable_model_summary=False)
+    loader = DataLoader(
+        TensorDataset(torch.from_numpy(data.x_train), torch.from_numpy(data.y_train)),
+        batch_size=batch_size,
+        shuffle=True,
+    )
+    trainer = pl.Trainer(
+        max_steps=iterations,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
     trainer.fit(Module(), loader)
     return iterations * batch_size
 
@@ -104,9 +135,17 @@ def lightning(data: Dataset, batch_size: int, iterations: int) -> int:
 def skorch(data: Dataset, batch_size: int, iterations: int) -> int:
     from skorch import NeuralNetClassifier
 
-    net = NeuralNetClassifier(mlp(), criterion=torch.nn.CrossEntropyLoss, optimizer=torch.optim.SGD, lr=RATE,
-                              batch_size=batch_size, max_epochs=1, train_split=None, verbose=0,
-                              iterator_train__shuffle=True)
+    net = NeuralNetClassifier(
+        mlp(),
+        criterion=torch.nn.CrossEntropyLoss,
+        optimizer=torch.optim.SGD,
+        lr=RATE,
+        batch_size=batch_size,
+        max_epochs=1,
+        train_split=None,
+        verbose=0,
+        iterator_train__shuffle=True,
+    )
     rows = np.arange(iterations * batch_size) % len(data)
     net.fit(data.x_train[rows], data.y_train[rows])
     return len(rows)
@@ -135,6 +174,7 @@ def jax_scan(replicas: int):
 
         many = max(1, min(replicas, 2048 // batch_size))  # more of them leave the cache and are slower
         if not compiled:
+
             def loss(weights, x, y):
                 for i, (w, b) in enumerate(weights):
                     x = x @ w + b
@@ -145,6 +185,7 @@ def jax_scan(replicas: int):
                 def iteration(weights, batch):
                     gradient = jax.grad(loss)(weights, x[batch], y[batch])
                     return jax.tree.map(lambda w, g: w - RATE * g, weights, gradient), None
+
                 return jax.lax.scan(iteration, weights, rows)[0]
 
             compiled["run"] = jax.jit(jax.vmap(run, (0, 0, None, None)) if replicas > 1 else run)
@@ -163,8 +204,13 @@ def jax_scan(replicas: int):
 
 KERAS = {}
 CONTESTANTS = {"textbook DataLoader loop": textbook, "train": single, "sweep": swept}
-PEERS = {"Lightning": ("lightning", lightning), "skorch": ("skorch", skorch), "Keras on JAX": ("keras", keras),
-         "jax.lax.scan": ("jax", jax_scan(1)), "jax.lax.scan under vmap": ("jax", jax_scan(25))}
+PEERS = {
+    "Lightning": ("lightning", lightning),
+    "skorch": ("skorch", skorch),
+    "Keras on JAX": ("keras", keras),
+    "jax.lax.scan": ("jax", jax_scan(1)),
+    "jax.lax.scan under vmap": ("jax", jax_scan(25)),
+}
 
 
 def installed(package: str) -> str | None:
@@ -182,7 +228,7 @@ def measured_peak() -> float:
         start = time.process_time()
         a @ a
         best = min(best, time.process_time() - start)
-    return 2 * 1024 ** 3 / best
+    return 2 * 1024**3 / best
 
 
 def race(data: Dataset, contestants: dict, sizes: dict, repeats: int) -> dict:
@@ -198,8 +244,11 @@ def race(data: Dataset, contestants: dict, sizes: dict, repeats: int) -> dict:
                     rates[name].append(samples / (time.process_time() - start))
         medians[batch_size] = {name: statistics.median(values) for name, values in rates.items()}
         base = medians[batch_size]["textbook DataLoader loop"]
-        print(f"B = {batch_size:>6}: " + ", ".join(f"{name} {rate:,.0f}/s ({rate / base:.2f}x)"
-                                                  for name, rate in medians[batch_size].items()), flush=True)
+        print(
+            f"B = {batch_size:>6}: "
+            + ", ".join(f"{name} {rate:,.0f}/s ({rate / base:.2f}x)" for name, rate in medians[batch_size].items()),
+            flush=True,
+        )
     return medians
 
 
@@ -212,26 +261,39 @@ def whole_sweep(data: Dataset, medians: dict, epochs: int) -> list[dict]:
         mean_loss(mlp(), *tensors[:2]), mean_loss(mlp(), *tensors[2:])
     evaluation = (time.process_time() - start) / 10 * (epochs + 1) * runs * len(SWEEP["batch_size"])
     samples = runs * epochs * len(data)
-    scaled = {name: sum(samples / medians[b][name] for b in SWEEP["batch_size"])
-              for name in ("textbook DataLoader loop", "jax.lax.scan under vmap") if name in medians[1]}
+    scaled = {
+        name: sum(samples / medians[b][name] for b in SWEEP["batch_size"])
+        for name in ("textbook DataLoader loop", "jax.lax.scan under vmap")
+        if name in medians[1]
+    }
     scaled["textbook DataLoader loop"] += evaluation
-    rows = [{"what": f"whole sweep, {name}", "cpu_seconds": seconds, "scaled": True}
-            for name, seconds in scaled.items()]
+    rows = [
+        {"what": f"whole sweep, {name}", "cpu_seconds": seconds, "scaled": True} for name, seconds in scaled.items()
+    ]
     for jobs in (1, os.cpu_count()):
         wall, cpu = time.perf_counter(), time.process_time()
         sweep(mlp(), data, **SWEEP, epochs=epochs, n_jobs=jobs, cache=False, device="cpu")
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        rows.append({"what": f"whole sweep, sweep with {jobs} process(es)", "wall_seconds": wall,
-                     "ratio_of_wall_time": scaled["textbook DataLoader loop"] / wall, "scaled": False,
-                     **({"cpu_seconds": cpu, "ratio_of_cpu_time": scaled["textbook DataLoader loop"] / cpu}
-                        if jobs == 1 else {})})
+        rows.append(
+            {
+                "what": f"whole sweep, sweep with {jobs} process(es)",
+                "wall_seconds": wall,
+                "ratio_of_wall_time": scaled["textbook DataLoader loop"] / wall,
+                "scaled": False,
+                **(
+                    {"cpu_seconds": cpu, "ratio_of_cpu_time": scaled["textbook DataLoader loop"] / cpu}
+                    if jobs == 1
+                    else {}
+                ),
+            }
+        )
     return [{**row, "epochs": epochs, "runs": runs * len(SWEEP["batch_size"])} for row in rows]
 
 
 def cpu_name() -> str:
     if not Path("/proc/cpuinfo").exists():
         return platform.processor() or "unknown"
-    with open("/proc/cpuinfo") as file:
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
         return next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "unknown")
 
 
@@ -252,27 +314,47 @@ def main(arguments: list[str] | None = None):
     peak = measured_peak()
     medians = race(short, contestants, ITERATIONS, options.repeats)
     others = {b: max(3, round(150_000 / (b + 100))) for b in SWEEP["batch_size"] if b not in ITERATIONS}
-    scaled = {name: contestants[name] for name in ("textbook DataLoader loop", "jax.lax.scan under vmap")
-              if name in contestants}
-    rows = [{"what": name, "batch_size": batch_size, "samples_per_second": rate,
-             "ratio_to_textbook": rate / of_size["textbook DataLoader loop"], "share_of_peak": rate * FLOP / peak}
-            for batch_size, of_size in medians.items() for name, rate in of_size.items()]
+    scaled = {
+        name: contestants[name]
+        for name in ("textbook DataLoader loop", "jax.lax.scan under vmap")
+        if name in contestants
+    }
+    rows = [
+        {
+            "what": name,
+            "batch_size": batch_size,
+            "samples_per_second": rate,
+            "ratio_to_textbook": rate / of_size["textbook DataLoader loop"],
+            "share_of_peak": rate * FLOP / peak,
+        }
+        for batch_size, of_size in medians.items()
+        for name, rate in of_size.items()
+    ]
     rows += whole_sweep(data, medians | race(short, scaled, others, options.repeats), options.epochs)
     for row in rows[-4:]:
         print({k: round(v, 1) if isinstance(v, float) else v for k, v in row.items()})
     provenance = {
         "command": "python -m bench.throughput " + " ".join(arguments or sys.argv[1:]),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "device": "cpu", "cpu": cpu_name(),
-        "cores": os.cpu_count(), "threads": 1, "platform": platform.platform(), "python": platform.python_version(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": "cpu",
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": 1,
+        "platform": platform.platform(),
+        "python": platform.python_version(),
         "versions": {name: installed(name) for name in PACKAGES if installed(name)},
-        "load_before": load, "load_after": os.getloadavg()[0], "repeats": options.repeats, "statistic": "median",
+        "load_before": load,
+        "load_after": os.getloadavg()[0],
+        "repeats": options.repeats,
+        "statistic": "median",
         "clock": "CPU seconds of the process; wall seconds where the name says so",
         "network": "MLP 40-100-100-10, MNIST-1D, N = 10,000, plain SGD, float32",
         "matrix_product_peak_flops": peak,
-        "note": "rows with scaled = true are computed from the measured samples per second, not run"}
+        "note": "rows with scaled = true are computed from the measured samples per second, not run",
+    }
     if not options.quick:
         options.output.parent.mkdir(exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=options.output.parent, delete=False) as file:
+        with tempfile.NamedTemporaryFile("w", dir=options.output.parent, delete=False, encoding="utf-8") as file:
             json.dump({"provenance": provenance, "rows": rows}, file, indent=1)
         os.chmod(file.name, 0o644)
         os.replace(file.name, options.output)

@@ -6,6 +6,7 @@ Every submission runs in a sandbox and a process of its own. The checks stay out
 and ask it questions in JSON. What is finished is kept in ``out/results``: the same
 command, started again, goes on where it was ended.
 """
+
 import argparse
 import compileall
 import hashlib
@@ -68,16 +69,25 @@ def unpack(archive: Path, shared: Path) -> Autograder:
             if name.startswith("files/lib/"):
                 content, here = released.read(name), ROOT / name.removeprefix("files/")
                 if not here.exists() or here.read_bytes() != content:
-                    raise ValueError(f"{archive} was released with another {name.removeprefix('files/')}; grade with the "
-                                     f"version of the course that released it, or release it again.")
+                    raise ValueError(
+                        f"{archive} was released with another {name.removeprefix('files/')}; grade with the "
+                        f"version of the course that released it, or release it again."
+                    )
                 target = shared / name.removeprefix("files/")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(content)
-        questions = [checks.read(released.read(name).decode(), name) for name in sorted(released.namelist())
-                     if re.fullmatch(r"tests/q\w+\.py", name)]
+        questions = [
+            checks.read(released.read(name).decode(), name)
+            for name in sorted(released.namelist())
+            if re.fullmatch(r"tests/q\w+\.py", name)
+        ]
     compileall.compile_dir(shared, quiet=1)  # once for all
-    return Autograder(homework, hashlib.sha256(archive.read_bytes()).hexdigest(),
-                      {question.name: question for question in questions}, shared)
+    return Autograder(
+        homework,
+        hashlib.sha256(archive.read_bytes()).hexdigest(),
+        {question.name: question for question in questions},
+        shared,
+    )
 
 
 def grade(submission: Submission, autograder: Autograder, limits: Limits, command: list[str] | None) -> dict:
@@ -89,8 +99,15 @@ def grade(submission: Submission, autograder: Autograder, limits: Limits, comman
         ``status``, ``questions`` (each with points, and a hint a failed check) and
         ``cells`` (the errors of cells), ready for JSON.
     """
-    result = {"student": submission.student, "file": "", "sha256": "", "questions": {}, "cells": [], "seconds": 0.0,
-              "others": [path.name for path in submission.others]}
+    result = {
+        "student": submission.student,
+        "file": "",
+        "sha256": "",
+        "questions": {},
+        "cells": [],
+        "seconds": 0.0,
+        "others": [path.name for path in submission.others],
+    }
     if submission.path is None:
         return result | {"status": "no submission"}
     result["file"] = submission.path.name
@@ -124,8 +141,15 @@ def key(submission: Submission, autograder: Autograder, limits: Limits) -> str:
     """What a result depends on; a result with another key is made anew."""
     path = submission.path
     content = b"" if path is None else os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
-    parts = [autograder.digest, str(limits), submission.student, str(submission.on_roster), path.name if path else "",
-             *(other.name for other in submission.others), hashlib.sha256(content).hexdigest()]
+    parts = [
+        autograder.digest,
+        str(limits),
+        submission.student,
+        str(submission.on_roster),
+        path.name if path else "",
+        *(other.name for other in submission.others),
+        hashlib.sha256(content).hexdigest(),
+    ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -136,7 +160,7 @@ def result_file(out: Path, submission: Submission) -> Path:
 def finished(out: Path, submission: Submission, key: str) -> dict | None:
     """The result of an earlier start, if it is the result of the same thing."""
     try:
-        stored = json.loads(result_file(out, submission).read_text("utf-8"))
+        stored = json.loads(result_file(out, submission).read_text(encoding="utf-8"))
         return stored["result"] if stored["key"] == key else None
     except (OSError, ValueError, KeyError):
         return None
@@ -146,12 +170,18 @@ def write(path: Path, text: str):
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial_file = path.with_name(path.name + ".part")
-    partial_file.write_text(text, "utf-8", newline="")
+    partial_file.write_text(text, encoding="utf-8", newline="")
     os.replace(partial_file, path)
 
 
-def grade_all(submissions: list[Submission], autograder: Autograder, out: Path, limits: Limits = Limits(),
-              command: list[str] | None = None, workers: int = 1) -> list[dict]:
+def grade_all(
+    submissions: list[Submission],
+    autograder: Autograder,
+    out: Path,
+    limits: Limits = Limits(),
+    command: list[str] | None = None,
+    workers: int = 1,
+) -> list[dict]:
     """The results of all submissions, in their order; each is kept in ``out`` as soon as it is there."""
     keys = [key(submission, autograder, limits) for submission in submissions]
     results = [finished(out, submission, its) for submission, its in zip(submissions, keys)]
@@ -159,7 +189,9 @@ def grade_all(submissions: list[Submission], autograder: Autograder, out: Path, 
     pool = ThreadPoolExecutor(workers)  # threads: the work is in the processes that they start
     try:
         jobs = {pool.submit(grade, submissions[number], autograder, limits, command): number for number in todo}
-        for job in tqdm(as_completed(jobs), total=len(submissions), initial=len(submissions) - len(todo), unit="submission"):
+        for job in tqdm(
+            as_completed(jobs), total=len(submissions), initial=len(submissions) - len(todo), unit="submission"
+        ):
             number = jobs[job]
             results[number] = job.result()
             write(result_file(out, submissions[number]), json.dumps({"key": keys[number], "result": results[number]}))
@@ -178,14 +210,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="submissions at a time")
     parser.add_argument("--cell-limit", type=float, default=Limits.cell, help="seconds of one cell")
     parser.add_argument("--limit", type=float, default=Limits.submission, help="seconds of one submission")
-    parser.add_argument("--part", metavar="I/N", help="grade only every N-th submission from the I-th (1 to N) on, and write "
-                                                     "no grades.csv: for array jobs that share OUT")
+    parser.add_argument(
+        "--part",
+        metavar="I/N",
+        help="grade only every N-th submission from the I-th (1 to N) on, and write "
+        "no grades.csv: for array jobs that share OUT",
+    )
     parser.add_argument("--unsafe", action="store_true", help="no sandbox: students' code may do whatever you may do")
     options = parser.parse_args(arguments)
     try:
         archive = options.autograder or ROOT / "build" / options.homework / "autograder.zip"
         if not archive.exists():
-            raise ValueError(f"There is no {archive.name} of {options.homework}; make it with: make release HW={options.homework}")
+            raise ValueError(
+                f"There is no {archive.name} of {options.homework}; make it with: make release HW={options.homework}"
+            )
         if not options.submissions.is_dir():
             raise ValueError(f"There is no folder {options.submissions} with submissions.")
         part = part_of(options.part)
@@ -196,15 +234,23 @@ def main(arguments: list[str] | None = None) -> int:
             autograder = unpack(archive, Path(folder).resolve())
             submissions = collect(options.submissions, options.homework, roster)
             if part:
-                submissions = submissions[part[0] - 1::part[1]]
+                submissions = submissions[part[0] - 1 :: part[1]]
             command = None if options.unsafe else sandbox.command(autograder.shared)
-            results = grade_all(submissions, autograder, options.out, Limits(options.cell_limit, submission=options.limit),
-                                command, options.workers)
+            results = grade_all(
+                submissions,
+                autograder,
+                options.out,
+                Limits(options.cell_limit, submission=options.limit),
+                command,
+                options.workers,
+            )
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         print(f"Nothing was graded. {error}", file=sys.stderr)
         return 2
     if part:
-        print(f"Part {options.part}: {len(results)} submissions. When all parts are done, run the command without --part.")
+        print(
+            f"Part {options.part}: {len(results)} submissions. When all parts are done, run the command without --part."
+        )
         return 0
     report.write_all(results, autograder, options.out, write)
     print(report.in_one_line(results, options.out))

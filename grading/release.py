@@ -7,9 +7,9 @@ This module adds what it leaves open: the result is the same to the last byte ea
 time, and it is refused if a solution or a hidden check is in the student's files, or
 if a cell without its solution is no Python.
 """
+
 import argparse
 import ast
-import json
 import os
 import re
 import shutil
@@ -56,14 +56,16 @@ def release(master: Path, out: Path) -> Path:
         something leaked.
     """
     name = master.stem
-    text = master.read_text("utf-8")
+    text = master.read_text(encoding="utf-8")
     if text.count(PLACEHOLDER) != 1:
         raise Refused(f"{master.name} must have the line {PLACEHOLDER} once.")
     with tempfile.TemporaryDirectory() as folder:
         source, made = Path(folder, "source"), Path(folder, "made")
         copy_shared(name, source / "lib")
         shutil.copy(EXERCISES / "requirements.txt", source)
-        nbformat.write(without_marks(jupytext.reads(text.replace(PLACEHOLDER, EXAMPLE), fmt="md:myst")), source / f"{name}.ipynb")
+        nbformat.write(
+            without_marks(jupytext.reads(text.replace(PLACEHOLDER, EXAMPLE), fmt="md:myst")), source / f"{name}.ipynb"
+        )
         assign(name, source, made)
         student, autograder = made / "student", next(made.glob("autograder/*.zip"))
         notebook = nbformat.read(student / f"{name}.ipynb", as_version=4)
@@ -97,9 +99,10 @@ def copy_shared(name: str, folder: Path):
 
 def without_marks(notebook):
     """A notebook without what changes from run to run or tells how it was made: ids, outputs, jupytext's notes."""
-    notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-                         "language_info": {"name": "python"}} | {key: value for key, value in notebook.metadata.items()
-                                                                 if key == "otter"}
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    } | {key: value for key, value in notebook.metadata.items() if key == "otter"}
     for number, cell in enumerate(notebook.cells, start=1):
         cell.id = f"cell-{number:03d}"
         if cell.cell_type == "code":
@@ -110,8 +113,13 @@ def without_marks(notebook):
 def assign(name: str, source: Path, made: Path):
     """Let otter-grader compile the master and run its checks on its own solution."""
     command = [sys.executable, "-m", "otter", "assign", f"{name}.ipynb", str(made), "--no-pdfs"]
-    done = subprocess.run(command, cwd=source, capture_output=True, text=True,
-                          env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        command,
+        cwd=source,
+        capture_output=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"},
+    )
     if done.returncode:
         said = re.search(r"(?:RuntimeError|\w+Error): (.*)", done.stderr, re.DOTALL)
         raise Refused(f"otter-grader did not take {name}: {(said.group(1) if said else done.stderr).strip()[:2000]}")
@@ -135,20 +143,26 @@ def refuse_broken_cells(notebook):
             try:
                 ast.parse(cell.source)
             except SyntaxError as error:
-                raise Refused(f"Without its solution this cell is no Python ({error}); give each answer a line of its "
-                              f"own:\n{cell.source}") from None
+                raise Refused(
+                    f"Without its solution this cell is no Python ({error}); give each answer a line of its "
+                    f"own:\n{cell.source}"
+                ) from None
 
 
 def refuse_leaks(master: Path, student: Path, autograder: Path):
     """Look for the master's solutions and hidden checks in every file a student gets."""
     solutions = solution_lines(master)
     with zipfile.ZipFile(autograder) as archive:
-        hidden = [case for name in archive.namelist() if re.fullmatch(r"tests/q\w+\.py", name)
-                  for case in hidden_cases(archive.read(name).decode())]
+        hidden = [
+            case
+            for name in archive.namelist()
+            if re.fullmatch(r"tests/q\w+\.py", name)
+            for case in hidden_cases(archive.read(name).decode())
+        ]
     for path in sorted(student.rglob("*")):
         if not path.is_file() or "lib" in path.relative_to(student).parts:
             continue
-        text = path.read_text("utf-8")
+        text = path.read_text(encoding="utf-8")
         if path.suffix == ".ipynb":
             text = "\n".join(cell["source"] for cell in nbformat.reads(text, as_version=4).cells)
         given = {line.strip() for line in text.split("\n")}
@@ -162,8 +176,10 @@ def refuse_leaks(master: Path, student: Path, autograder: Path):
 def solution_lines(master: Path) -> list[str]:
     """The lines of a master that students must write themselves."""
     lines = []
-    text = master.read_text("utf-8")
-    for block in re.findall(r"\{raw-cell\}\n# BEGIN SOLUTION\n```(.*?)```\{raw-cell\}\n# END SOLUTION", text, re.DOTALL):
+    text = master.read_text(encoding="utf-8")
+    for block in re.findall(
+        r"\{raw-cell\}\n# BEGIN SOLUTION\n```(.*?)```\{raw-cell\}\n# END SOLUTION", text, re.DOTALL
+    ):
         for cell in re.findall(r"```\{code-cell\}[^\n]*\n(.*?)```", block, re.DOTALL):
             inside = whole = "SOLUTION" not in cell  # a cell without marks of its own is a solution from end to end
             for line in cell.split("\n"):
@@ -176,9 +192,16 @@ def solution_lines(master: Path) -> list[str]:
 
 def hidden_cases(source: str) -> list[str]:
     """The names of the hidden checks in a check file."""
-    return [f"def {function.name}(" for function in ast.parse(source).body if isinstance(function, ast.FunctionDef)
-            and any(keyword.arg == "hidden" and getattr(keyword.value, "value", False)
-                    for decorator in function.decorator_list for keyword in getattr(decorator, "keywords", []))]
+    return [
+        f"def {function.name}("
+        for function in ast.parse(source).body
+        if isinstance(function, ast.FunctionDef)
+        and any(
+            keyword.arg == "hidden" and getattr(keyword.value, "value", False)
+            for decorator in function.decorator_list
+            for keyword in getattr(decorator, "keywords", [])
+        )
+    ]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,4 +1,5 @@
 """What a grading leaves behind: grades.csv, a page of feedback a student, and a page on the class."""
+
 import csv
 import hashlib
 import io
@@ -8,8 +9,12 @@ from pathlib import Path
 
 import jinja2
 
-PAGES = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")), autoescape=True,
-                           trim_blocks=True, lstrip_blocks=True)
+PAGES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 
 
 def file_name(student: str) -> str:
@@ -46,8 +51,17 @@ def grades(results: list[dict], autograder) -> str:
     for result in results:
         scores = [float(points(result, name)) if result["status"] == "graded" else None for name in questions]
         given = total(result)
-        row = [result["student"], result["status"], *scores, None if given is None else float(given), float(autograder.points),
-               result["file"], "; ".join(result["others"]), result["sha256"][:12], result["seconds"]]
+        row = [
+            result["student"],
+            result["status"],
+            *scores,
+            None if given is None else float(given),
+            float(autograder.points),
+            result["file"],
+            "; ".join(result["others"]),
+            result["sha256"][:12],
+            result["seconds"],
+        ]
         writer.writerow([for_spreadsheets(value) for value in row])
     return text.getvalue()
 
@@ -58,9 +72,20 @@ def write_all(results: list[dict], autograder, out: Path, write):
     for result in results:
         if result["status"] not in ("no submission", "not on the roster"):
             page = PAGES.get_template("feedback.html").render(
-                result=result, homework=autograder.homework, total=total(result), out_of=autograder.points,
-                questions=[(name, points(result, name) if name in result["questions"] else None, question.points,
-                            hints(result["questions"].get(name, []))) for name, question in autograder.questions.items()])
+                result=result,
+                homework=autograder.homework,
+                total=total(result),
+                out_of=autograder.points,
+                questions=[
+                    (
+                        name,
+                        points(result, name) if name in result["questions"] else None,
+                        question.points,
+                        hints(result["questions"].get(name, [])),
+                    )
+                    for name, question in autograder.questions.items()
+                ],
+            )
             write(out / "feedback" / f"{file_name(result['student'])}.html", page)
     write(out / "summary.html", summary(results, autograder))
 
@@ -69,18 +94,45 @@ def summary(results: list[dict], autograder) -> str:
     """How the class did, and which misconceptions it showed."""
     graded = [result for result in results if result["status"] == "graded"]
     totals = [total(result) for result in graded]
-    bins = [(low, sum(low <= 10 * given / autograder.points < low + 1 or (low == 9 and given == autograder.points)
-                      for given in totals)) for low in range(10)]
-    met = Counter((name, hint) for result in graded for name, outcomes in result["questions"].items() for hint in hints(outcomes))
-    questions = [(name, question.points, sum(points(result, name) for result in graded) / len(graded),
-                  sum(points(result, name) == question.points for result in graded))
-                 for name, question in autograder.questions.items()] if graded else []
+    bins = [
+        (
+            low,
+            sum(
+                low <= 10 * given / autograder.points < low + 1 or (low == 9 and given == autograder.points)
+                for given in totals
+            ),
+        )
+        for low in range(10)
+    ]
+    met = Counter(
+        (name, hint) for result in graded for name, outcomes in result["questions"].items() for hint in hints(outcomes)
+    )
+    questions = (
+        [
+            (
+                name,
+                question.points,
+                sum(points(result, name) for result in graded) / len(graded),
+                sum(points(result, name) == question.points for result in graded),
+            )
+            for name, question in autograder.questions.items()
+        ]
+        if graded
+        else []
+    )
     return PAGES.get_template("summary.html").render(
-        homework=autograder.homework, out_of=autograder.points, num_graded=len(graded), num_all=len(results),
-        mean=sum(totals) / len(totals) if totals else None, bins=bins, most=max([count for _, count in bins] + [1]),
-        statuses=Counter(result["status"].split(":")[0] for result in results).most_common(), questions=questions,
+        homework=autograder.homework,
+        out_of=autograder.points,
+        num_graded=len(graded),
+        num_all=len(results),
+        mean=sum(totals) / len(totals) if totals else None,
+        bins=bins,
+        most=max([count for _, count in bins] + [1]),
+        statuses=Counter(result["status"].split(":")[0] for result in results).most_common(),
+        questions=questions,
         met=met.most_common(),
-        attention=[result for result in results if result["status"] not in ("graded", "no submission")])
+        attention=[result for result in results if result["status"] not in ("graded", "no submission")],
+    )
 
 
 def in_one_line(results: list[dict], out: Path) -> str:

@@ -1,4 +1,5 @@
 """Whose file is it? Finds the submissions in a folder, as people and learning platforms name them."""
+
 import csv
 import json
 import re
@@ -32,8 +33,9 @@ def read_roster(path: Path) -> list[dict]:
     with open(path, encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         if "student" not in (reader.fieldnames or []):
-            raise ValueError(f"{path.name} has no column `student`; its first line names the columns, as in "
-                             f"student,name,canvas_id.")
+            raise ValueError(
+                f"{path.name} has no column `student`; its first line names the columns, as in student,name,canvas_id."
+            )
         rows = [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
     names = [row["student"].lower() for row in rows if row["student"]]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -49,8 +51,13 @@ def collect(folder: Path, homework: str, roster: list[dict] | None) -> list[Subm
     newest counts: by the platform's number, else by its time.
     """
     found = {}
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix in (".ipynb", ".zip") and not path.is_dir()
-             and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)]
+    files = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in (".ipynb", ".zip")
+        and not path.is_dir()
+        and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
+    ]
     for path in files:
         student, number, on_roster = owner(path.relative_to(folder), homework, roster)
         found.setdefault((student, on_roster), []).append((number, path.lstat().st_mtime, path.name, path))
@@ -68,9 +75,21 @@ def owner(path: Path, homework: str, roster: list[dict] | None) -> tuple[str, in
     for text in (*path.parts[:-1], path.stem):
         if match := CANVAS.fullmatch(text) or MOODLE.match(text):
             parts = match.groupdict()
-            row = next((row for row in roster or [] if parts.get("user") and row.get("canvas_id") == parts["user"]
-                        or letters(parts["name"]) in names_of(row)), None)
-            return (row["student"] if row else letters(parts["name"])), int(parts["number"]), row is not None or roster is None
+            row = next(
+                (
+                    row
+                    for row in roster or []
+                    if parts.get("user")
+                    and row.get("canvas_id") == parts["user"]
+                    or letters(parts["name"]) in names_of(row)
+                ),
+                None,
+            )
+            return (
+                (row["student"] if row else letters(parts["name"])),
+                int(parts["number"]),
+                row is not None or roster is None,
+            )
     texts = [part.lower() for part in (*path.parts[:-1], path.stem)]
     for row in sorted(roster or [], key=lambda row: -len(row["student"])):
         if any(re.search(rf"(^|[_\-. ()]){re.escape(row['student'])}($|[_\-. ()])", text) for text in texts):
@@ -118,8 +137,13 @@ def from_zip(path: Path) -> bytes:
     """The one notebook in a zip file; never more of it than a notebook may have."""
     try:
         with zipfile.ZipFile(path) as archive:
-            notebooks = [entry for entry in archive.infolist() if entry.filename.endswith(".ipynb")
-                         and "__MACOSX" not in entry.filename and "/." not in "/" + entry.filename]
+            notebooks = [
+                entry
+                for entry in archive.infolist()
+                if entry.filename.endswith(".ipynb")
+                and "__MACOSX" not in entry.filename
+                and "/." not in "/" + entry.filename
+            ]
             if len(notebooks) != 1:
                 raise NotGradable(f"the zip file has {len(notebooks)} notebooks instead of one")
             with archive.open(notebooks[0]) as file:

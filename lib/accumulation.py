@@ -4,7 +4,9 @@ PyTorch adds gradients up by itself, in ``.grad``. What is left to decide is the
 of each micro-batch's loss and what becomes of the micro-batches left over at the end of
 an epoch, the tail.
 """
-from typing import Iterable, NamedTuple
+
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -65,8 +67,9 @@ def check_tail(tail: str) -> str:
     return tail.removesuffix("-fixed")
 
 
-def accumulate(model: nn.Module, micro_batches: Iterable[tuple[torch.Tensor, torch.Tensor]],
-               ignore_index: int = -100) -> float:
+def accumulate(
+    model: nn.Module, micro_batches: Iterable[tuple[torch.Tensor, torch.Tensor]], ignore_index: int = -100
+) -> float:
     """Add the gradient of the mean loss over all micro-batches, and return that loss.
 
     The mean is over samples, or over tokens, whatever their number in each micro-batch:
@@ -91,13 +94,17 @@ def accumulate(model: nn.Module, micro_batches: Iterable[tuple[torch.Tensor, tor
     micro_batches = list(micro_batches)
     counted = sum((targets != ignore_index).sum().item() for _, targets in micro_batches)
     if counted == 0:
-        raise ValueError(f"micro_batches holds no target other than ignore_index {ignore_index}, so there is nothing "
-                         f"to average; leave such an iteration out.")
+        raise ValueError(
+            f"micro_batches holds no target other than ignore_index {ignore_index}, so there is nothing "
+            f"to average; leave such an iteration out."
+        )
     mean = 0.0
     for inputs, targets in micro_batches:
         outputs = model(inputs)
-        loss = F.cross_entropy(outputs.flatten(0, -2), targets.flatten(), ignore_index=ignore_index,
-                               reduction="sum") / counted
+        loss = (
+            F.cross_entropy(outputs.flatten(0, -2), targets.flatten(), ignore_index=ignore_index, reduction="sum")
+            / counted
+        )
         loss.backward()
         mean += loss.item()
     return mean

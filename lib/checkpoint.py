@@ -3,6 +3,7 @@
 A checkpoint is one file: the SHA-256 of what follows, then what ``torch.save`` writes.
 The one before it stands beside it with the ending ``.previous``.
 """
+
 import hashlib
 import io
 import os
@@ -39,8 +40,16 @@ class Checkpoints:
         ``progress`` is whatever else the run needs to go on: numbers, strings, lists, tensors.
         """
         content = io.BytesIO()
-        torch.save({"run": self.run, "progress": progress, "model": model.state_dict(),
-                    "optimizer": optimizer.state_dict(), "generators": _generators()}, content)
+        torch.save(
+            {
+                "run": self.run,
+                "progress": progress,
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "generators": _generators(),
+            },
+            content,
+        )
         content = content.getvalue()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.partial, "wb") as file:
@@ -83,8 +92,9 @@ class Checkpoints:
             _set_generators(state["generators"])
             return state["progress"]
         if refused:
-            raise ValueError(f"The checkpoint {', and '.join(refused)}; start a new run under another file name, "
-                             f"or remove the file.")
+            raise ValueError(
+                f"The checkpoint {', and '.join(refused)}; start a new run under another file name, or remove the file."
+            )
         return None
 
     def _read(self, path: Path) -> dict:

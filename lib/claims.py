@@ -1,4 +1,5 @@
 """A tested claim: what people say, what a run showed, and a verdict that fails when the numbers leave it."""
+
 import html
 from dataclasses import dataclass
 
@@ -44,12 +45,18 @@ class ClaimTested:
         if self.verdict not in VERDICTS:
             raise ValueError(f"verdict is {self.verdict!r}, but it must be one of {', '.join(map(repr, VERDICTS))}.")
         if not self.supported:
-            raise AssertionError(f"The numbers no longer support the verdict {self.verdict!r} on {self.claim!r}: "
-                                 f"{self.finding}")
+            raise AssertionError(
+                f"The numbers no longer support the verdict {self.verdict!r} on {self.claim!r}: {self.finding}"
+            )
 
     def _rows(self):
-        return [("Claim", f"“{self.claim}”"), ("Verdict", self.verdict), ("Precisely", self.precisely),
-                ("Found", self.finding), ("Held fixed", self.held_fixed)]
+        return [
+            ("Claim", f"“{self.claim}”"),
+            ("Verdict", self.verdict),
+            ("Precisely", self.precisely),
+            ("Found", self.finding),
+            ("Held fixed", self.held_fixed),
+        ]
 
     def __repr__(self) -> str:
         return "\n".join(f"{name}: {text}" for name, text in self._rows())
@@ -58,5 +65,4 @@ class ClaimTested:
         kind = self.verdict.replace(" ", "-")
         rows = "".join(f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in self._rows())
         ids = f' <span class="claim-ids">{html.escape(self.ids)}</span>' if self.ids else ""
-        return (f'<div class="claim-tested {kind}"><p class="claim-title">Claim tested{ids}</p>'
-                f'<dl>{rows}</dl></div>')
+        return f'<div class="claim-tested {kind}"><p class="claim-title">Claim tested{ids}</p><dl>{rows}</dl></div>'

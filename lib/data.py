@@ -4,6 +4,7 @@
 MNIST-1D", arXiv:2011.14439) made by its published generator; ``digits`` is
 scikit-learn's 8 x 8 digits.
 """
+
 import contextlib
 import hashlib
 import io
@@ -45,8 +46,10 @@ class Dataset:
         return len(self.x_train)
 
     def __repr__(self) -> str:
-        return (f"{self.name}: {len(self):,} samples for training, {len(self.x_test):,} for testing, "
-                f"{self.num_features} features, {self.num_classes} classes")
+        return (
+            f"{self.name}: {len(self):,} samples for training, {len(self.x_test):,} for testing, "
+            f"{self.num_features} features, {self.num_classes} classes"
+        )
 
     @property
     def num_features(self) -> int:
@@ -94,8 +97,10 @@ def mnist1d(num_train: int = 10_000, num_test: int = 2_500, seed: int = 42) -> D
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ValueError(f"{name} is {value!r}, but it must be a whole number of at least {least}.")
     if (num_train + num_test) % 10:
-        raise ValueError(f"num_train + num_test is {num_train + num_test}, but the generator makes equally many of "
-                         f"10 classes, so the sum must be a multiple of 10.")
+        raise ValueError(
+            f"num_train + num_test is {num_train + num_test}, but the generator makes equally many of "
+            f"10 classes, so the sum must be a multiple of 10."
+        )
     path = CACHE / f"mnist1d-{num_train}-{num_test}-{seed}.npz"
     try:
         return _read(path)
@@ -106,8 +111,10 @@ def mnist1d(num_train: int = 10_000, num_test: int = 2_500, seed: int = 42) -> D
     data = _generate(num_train, num_test, seed)
     expected = PUBLISHED.get((num_train, num_test, seed))
     if expected is not None and data.checksum() != expected:
-        raise RuntimeError(f"The generator made other samples than the published ones for num_train={num_train}, "
-                           f"num_test={num_test}, seed={seed}; install the pinned packages of requirements.txt.")
+        raise RuntimeError(
+            f"The generator made other samples than the published ones for num_train={num_train}, "
+            f"num_test={num_test}, seed={seed}; install the pinned packages of requirements.txt."
+        )
     with contextlib.suppress(OSError):  # a read-only disk costs time, not the lesson
         _write(path, data)
     return data
@@ -153,6 +160,12 @@ def _read(path: Path) -> Dataset:
 def _write(path: Path, data: Dataset):
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
-        np.savez(file, x_train=data.x_train, y_train=data.y_train, x_test=data.x_test, y_test=data.y_test,
-                 checksum=data.checksum())
+        np.savez(
+            file,
+            x_train=data.x_train,
+            y_train=data.y_train,
+            x_test=data.x_test,
+            y_test=data.y_test,
+            checksum=data.checksum(),
+        )
     os.replace(file.name, path)

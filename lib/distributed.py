@@ -12,6 +12,7 @@ W devices at batch size B take the same samples in each iteration, and reach the
 weights up to rounding, as one device at W·B. (If W does not divide N, the last iteration
 of an epoch repeats a few samples, or an epoch leaves a few out.)
 """
+
 import argparse
 import inspect
 import json
@@ -66,8 +67,9 @@ class Devices(OneDevice):
         self.rank, self.size, self.pad_to_even, self.visited = dist.get_rank(), dist.get_world_size(), pad_to_even, 0
 
     def share(self, order: np.ndarray) -> np.ndarray:
-        mine = DistributedSampler(order, num_replicas=self.size, rank=self.rank, shuffle=False,
-                                  drop_last=not self.pad_to_even)
+        mine = DistributedSampler(
+            order, num_replicas=self.size, rank=self.rank, shuffle=False, drop_last=not self.pad_to_even
+        )
         self.visited += len(mine)
         return order[list(mine)]
 
@@ -84,7 +86,7 @@ class Devices(OneDevice):
     def mean_loss(self, model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
         for buffer in model.buffers():  # the running means of BatchNorm: those of rank 0 are the model's
             dist.broadcast(buffer, 0)
-        x, y = x[self.rank::self.size], y[self.rank::self.size]  # not padded: no sample is counted twice
+        x, y = x[self.rank :: self.size], y[self.rank :: self.size]  # not padded: no sample is counted twice
         loss, accuracy = mean_loss(model, x, y) if len(x) else (0.0, 0.0)
         sums = torch.tensor([loss * len(x), accuracy * len(x), len(x)], dtype=torch.float64, device="cpu").to(x.device)
         dist.all_reduce(sums)
@@ -128,16 +130,37 @@ def launch(world_size: int, *, limit: float = 300, timeout: float = 60, **choice
     options = [option for name, value in choices.items() if value is not None for option in as_option(name, value)]
     with tempfile.TemporaryDirectory() as folder:
         history, weights = Path(folder, "history.json"), Path(folder, "weights.pt")
-        command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(world_size), "--rdzv-backend",
-                   "c10d", "--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1", "-m", "lib.distributed",
-                   *options, "--world-size", str(world_size), "--timeout", str(timeout), "--history", str(history),
-                   "--weights", str(weights)]
+        command = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--nproc-per-node",
+            str(world_size),
+            "--rdzv-backend",
+            "c10d",
+            "--rdzv-endpoint",
+            "127.0.0.1:0",
+            "--local-addr",
+            "127.0.0.1",
+            "-m",
+            "lib.distributed",
+            *options,
+            "--world-size",
+            str(world_size),
+            "--timeout",
+            str(timeout),
+            "--history",
+            str(history),
+            "--weights",
+            str(weights),
+        ]
         text, code = run_to_the_end(command, limit)
         if code != 0:
             raise RuntimeError(what_went_wrong(text, code, limit))
-        result = json.loads(history.read_text())
-        return Launched(pd.DataFrame(result["history"]), torch.load(weights, weights_only=True),
-                        pd.DataFrame(result["processes"]))
+        result = json.loads(history.read_text(encoding="utf-8"))
+        return Launched(
+            pd.DataFrame(result["history"]), torch.load(weights, weights_only=True), pd.DataFrame(result["processes"])
+        )
 
 
 def as_option(name: str, value) -> list[str]:
@@ -150,7 +173,9 @@ def as_option(name: str, value) -> list[str]:
 
 def run_to_the_end(command: list[str], limit: float) -> tuple[str, int | None]:
     """What a command printed and its exit code; None if it had to be ended after ``limit`` seconds."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
+    )
     try:
         return process.communicate(timeout=limit)[0], process.returncode
     except subprocess.TimeoutExpired:
@@ -169,12 +194,16 @@ def run_to_the_end(command: list[str], limit: float) -> tuple[str, int | None]:
 def what_went_wrong(text: str, code: int | None, limit: float) -> str:
     """One sentence out of what torchrun and its processes printed."""
     if code is None:
-        return f"The processes had not finished after {limit:g} seconds and were ended; give a larger limit or less to do."
+        return (
+            f"The processes had not finished after {limit:g} seconds and were ended; give a larger limit or less to do."
+        )
     killed = re.findall(r"rank\s*: (\d+) .*\n\s*exitcode\s*: -(\d+)", text)
     killed = [(rank, signal.Signals(int(number))) for rank, number in killed if int(number) != signal.SIGTERM]
     if killed:  # and not by torchrun, which ends the others with SIGTERM
-        return (f"Rank {killed[0][0]} was killed ({killed[0][1].name}), so the others were ended too; "
-                f"start again, with a checkpoint to go on from.")
+        return (
+            f"Rank {killed[0][0]} was killed ({killed[0][1].name}), so the others were ended too; "
+            f"start again, with a checkpoint to go on from."
+        )
     said = re.findall(r"^rank \d+: .*", text, flags=re.MULTILINE)
     said.sort(key=lambda line: "did not answer" in line)  # the cause before its consequences
     return "R" + said[0][1:] if said else "The processes could not be started: " + text.strip()[-300:]
@@ -182,10 +211,14 @@ def what_went_wrong(text: str, code: int | None, limit: float) -> str:
 
 def arguments(command: list[str] | None = None) -> argparse.Namespace:
     """The command line; every choice of ``train`` that can be written as text is an option with the same default."""
-    parser = argparse.ArgumentParser(prog="torchrun --standalone --nproc-per-node W -m lib.distributed",
-                                     description="Train on W devices; see lib.training.train for the choices.")
+    parser = argparse.ArgumentParser(
+        prog="torchrun --standalone --nproc-per-node W -m lib.distributed",
+        description="Train on W devices; see lib.training.train for the choices.",
+    )
     parser.add_argument("--model", choices=MODELS, default="mlp")
-    parser.add_argument("--widths", type=int, nargs="+", help="of an mlp, inputs first (default: features 100 100 classes)")
+    parser.add_argument(
+        "--widths", type=int, nargs="+", help="of an mlp, inputs first (default: features 100 100 classes)"
+    )
     parser.add_argument("--data", choices=DATA, default="mnist1d")
     parser.add_argument("--first", type=int, help="train on so many samples only")
     parser.add_argument("--pad-to-even", action=argparse.BooleanOptionalAction, default=True)
@@ -199,35 +232,43 @@ def arguments(command: list[str] | None = None) -> argparse.Namespace:
             kind = (get_args(choice.annotation) or [choice.annotation])[0]
             how = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
             required = choice.default is inspect.Parameter.empty
-            parser.add_argument("--" + name.replace("_", "-"), required=required,
-                                default=None if required else choice.default, **how)
+            parser.add_argument(
+                "--" + name.replace("_", "-"), required=required, default=None if required else choice.default, **how
+            )
     return parser.parse_args(command)
 
 
 def join(timeout: float, expected: int | None, device: str) -> torch.device:
     """Meet the other processes; return this one's device."""
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
-        raise ValueError("this process was started alone; start it with "
-                         "torchrun --standalone --nproc-per-node 2 -m lib.distributed ...")
+        raise ValueError(
+            "this process was started alone; start it with "
+            "torchrun --standalone --nproc-per-node 2 -m lib.distributed ..."
+        )
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     if not 0 <= rank < size:
         raise ValueError(f"RANK is {rank}, but with WORLD_SIZE {size} ranks go from 0 to {size - 1}.")
     if expected not in (None, size):
-        raise ValueError(f"the run is meant for {expected} devices, but {size} were started; "
-                         f"start it with --nproc-per-node {expected}.")
+        raise ValueError(
+            f"the run is meant for {expected} devices, but {size} were started; "
+            f"start it with --nproc-per-node {expected}."
+        )
     here = torch.device("cpu")
     if device == "cuda":
         local = int(os.environ.get("LOCAL_RANK", 0))
         if local >= torch.cuda.device_count():
-            raise ValueError(f"there are more processes than GPUs, of which this machine has "
-                             f"{torch.cuda.device_count()}; use as many processes, or --device cpu.")
+            raise ValueError(
+                f"there are more processes than GPUs, of which this machine has "
+                f"{torch.cuda.device_count()}; use as many processes, or --device cpu."
+            )
         here = torch.device("cuda", local)
         torch.cuda.set_device(here)
     try:
         dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=timedelta(seconds=timeout))
     except RuntimeError as error:
-        raise RuntimeError(f"not all of the {size} processes came within {timeout:g} seconds "
-                           f"({first_line(error)}).") from error
+        raise RuntimeError(
+            f"not all of the {size} processes came within {timeout:g} seconds ({first_line(error)})."
+        ) from error
     return here
 
 
@@ -245,8 +286,20 @@ def write(path: Path, content: bytes):
 def main(command: list[str] | None = None):
     options = vars(arguments(command))
     model, data, widths, first, pad, dtype, history_file, weights_file, world_size, timeout = (
-        options.pop(name) for name in ("model", "data", "widths", "first", "pad_to_even", "dtype", "history", "weights",
-                                       "world_size", "timeout"))
+        options.pop(name)
+        for name in (
+            "model",
+            "data",
+            "widths",
+            "first",
+            "pad_to_even",
+            "dtype",
+            "history",
+            "weights",
+            "world_size",
+            "timeout",
+        )
+    )
     rank = os.environ.get("RANK", "0")
     try:
         torch.set_default_dtype(getattr(torch, dtype))
@@ -256,8 +309,11 @@ def main(command: list[str] | None = None):
         data = getattr(lib.data, data)()
         data = data.first(first) if first else data
         inputs, classes = data.num_features, data.num_classes
-        model = (lib.models.mlp(*(widths or (inputs, 100, 100, classes))) if model == "mlp" else
-                 getattr(lib.models, model)(num_features=inputs, num_classes=classes))
+        model = (
+            lib.models.mlp(*(widths or (inputs, 100, 100, classes)))
+            if model == "mlp"
+            else getattr(lib.models, model)(num_features=inputs, num_classes=classes)
+        )
         if devices.rank > 0:
             os.environ["TQDM_DISABLE"] = "1"
             warnings.simplefilter("ignore")  # rank 0 says it
@@ -275,8 +331,10 @@ def main(command: list[str] | None = None):
         stop(f"rank {rank}: {first_line(error)}")
     except RuntimeError as error:
         if dist.is_initialized() and re.search("gloo|NCCL|[Cc]onnection|[Tt]imed out", str(error)):
-            stop(f"rank {rank}: another process did not answer within {timeout:g} seconds or is gone "
-                 f"({first_line(error)}).")
+            stop(
+                f"rank {rank}: another process did not answer within {timeout:g} seconds or is gone "
+                f"({first_line(error)})."
+            )
         stop(f"rank {rank}: {first_line(error)}")
 
 

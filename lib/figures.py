@@ -3,6 +3,7 @@
 A figure is drawn by matplotlib and shown as one inline SVG whose colours are CSS
 variables: the page's style sheet gives them a light and a dark value.
 """
+
 import hashlib
 import html
 import io
@@ -16,12 +17,29 @@ from matplotlib.figure import Figure
 INK, GRID = "#1f2328", "#d0d7de"
 COLORS = ("#0f5fa8", "#b84e00", "#00735c", "#8b3d88", "#5c5f66", "#7a6400")
 STYLE = {
-    "svg.fonttype": "none", "svg.hashsalt": "course", "font.family": "sans-serif", "font.size": 10,
-    "text.color": INK, "axes.edgecolor": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": GRID,
-    "grid.linewidth": 0.6, "axes.axisbelow": True, "axes.titlesize": 10.5, "axes.titlelocation": "left",
-    "figure.facecolor": "none", "axes.facecolor": "none", "legend.frameon": False, "lines.linewidth": 1.8,
-    "lines.markersize": 5, "figure.constrained_layout.use": True,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "course",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.titlesize": 10.5,
+    "axes.titlelocation": "left",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5,
+    "figure.constrained_layout.use": True,
     # Line style and marker change with the colour, so that a grey print still tells lines apart.
     "axes.prop_cycle": cycler(color=COLORS, linestyle=["-", "--", "-.", ":", "-", "--"], marker=list("os^Dvx")),
 }
@@ -61,29 +79,38 @@ class Shown:
         return f"Figure: {self.alt}"
 
     def _repr_html_(self) -> str:
-        return (f'<figure class="course-figure">{self.svg()}<figcaption>{html.escape(self.caption)}</figcaption>'
-                f'{_details(self.data)}</figure>')
+        return (
+            f'<figure class="course-figure">{self.svg()}<figcaption>{html.escape(self.caption)}</figcaption>'
+            f"{_details(self.data)}</figure>"
+        )
 
     def svg(self) -> str:
         """The figure as one line of SVG that can stand in a page beside others."""
         file = io.StringIO()
         self.figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
         svg = file.getvalue()
-        svg = svg[svg.index("<svg"):]
+        svg = svg[svg.index("<svg") :]
         svg = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>", "", svg, flags=re.DOTALL)
         svg = re.sub(r" font-family: [^;\"]*;", "", svg)  # the page's own font
         for color, name in VARIABLES.items():
             svg = svg.replace(color, f"var(--figure-{name}, {color})")
         mark = "f" + hashlib.sha256(svg.encode()).hexdigest()[:8] + "-"  # ids must be unique in a page
         svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{mark}", svg)
-        svg = re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>',
-                     rf'<svg \1 role="img" aria-label="{html.escape(self.alt)}" xmlns="http://www.w3.org/2000/svg" '
-                     r'xmlns:xlink="http://www.w3.org/1999/xlink" style="stroke-linejoin: round">', svg, count=1)
+        svg = re.sub(
+            r'<svg [^>]*?(viewBox="[^"]*")[^>]*>',
+            rf'<svg \1 role="img" aria-label="{html.escape(self.alt)}" xmlns="http://www.w3.org/2000/svg" '
+            r'xmlns:xlink="http://www.w3.org/1999/xlink" style="stroke-linejoin: round">',
+            svg,
+            count=1,
+        )
         return re.sub(r"\s*\n\s*", " ", svg).strip()
 
 
 def _details(data: pd.DataFrame | None) -> str:
     if data is None:
         return ""
-    return ("<details><summary>Data of this figure</summary>"
-            + data.to_html(index=False, border=0, float_format="{:.4g}".format).replace("\n", "") + "</details>")
+    return (
+        "<details><summary>Data of this figure</summary>"
+        + data.to_html(index=False, border=0, float_format="{:.4g}".format).replace("\n", "")
+        + "</details>"
+    )

@@ -2,6 +2,7 @@
 
 Standard library and NumPy only, so that every floor can use it.
 """
+
 import ast
 import dis
 import hashlib
@@ -21,13 +22,17 @@ LIB = Path(__file__).resolve().parent
 
 def canonical(choices, what: str = "The configuration") -> str:
     """One text for equal choices: JSON with sorted keys; ranges, tuples and NumPy values become lists and numbers."""
+
     def plain(value):
         if isinstance(value, range):
             return list(value)
         if isinstance(value, (np.generic, np.ndarray)):
             return value.tolist()
-        raise TypeError(f"{what} holds a {type(value).__name__}, but only numbers, strings, lists and dicts have a "
-                        f"digest; give the choices that it is made from.")
+        raise TypeError(
+            f"{what} holds a {type(value).__name__}, but only numbers, strings, lists and dicts have a "
+            f"digest; give the choices that it is made from."
+        )
+
     return json.dumps(choices, sort_keys=True, default=plain)
 
 
@@ -79,8 +84,10 @@ def of_function(function: Callable) -> dict[str, str]:
             if value.__name__ == "<lambda>":
                 raise TypeError(f"{name} is a lambda, whose source cannot be told from its line; make it with def.")
             if value.__closure__ is not None:
-                raise TypeError(f"{name} uses {', '.join(value.__code__.co_freevars)} of the function around it; make "
-                                f"that an argument.")
+                raise TypeError(
+                    f"{name} uses {', '.join(value.__code__.co_freevars)} of the function around it; make "
+                    f"that an argument."
+                )
             source = textwrap.dedent(inspect.getsource(value))
             found[name] = digest(_essence(source), canonical([value.__defaults__, value.__kwdefaults__], name))
             modules += _imports(source)
@@ -92,8 +99,10 @@ def of_function(function: Callable) -> dict[str, str]:
         elif isinstance(value, type) and home == function.__module__:
             raise TypeError(f"{function.__name__} uses the class {name} of its own file; move that to lib.")
         elif inspect.ismodule(value) and _in_lib(home) and hasattr(value, "__path__"):
-            raise TypeError(f"{function.__name__} uses {home}, which could be any of its modules; import by name, as "
-                            f"in from lib.training import train.")
+            raise TypeError(
+                f"{function.__name__} uses {home}, which could be any of its modules; import by name, as "
+                f"in from lib.training import train."
+            )
         elif any(kind(value) for kind in (inspect.ismodule, inspect.isclass, inspect.isfunction, inspect.isbuiltin)):
             modules += [home] if _in_lib(home) else []
         else:

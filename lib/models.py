@@ -1,4 +1,5 @@
 """The course's networks, as ordinary ``torch.nn.Sequential`` models, and their initial weights."""
+
 import copy
 
 import torch
@@ -30,10 +31,15 @@ def cnn(channels: int = 25, num_features: int = 40, num_classes: int = 10) -> nn
         length = (length + 2 - kernel) // 2 + 1
     return nn.Sequential(
         nn.Unflatten(1, (1, num_features)),
-        nn.Conv1d(1, channels, 5, stride=2, padding=1), nn.ReLU(),
-        nn.Conv1d(channels, channels, 3, stride=2, padding=1), nn.ReLU(),
-        nn.Conv1d(channels, channels, 3, stride=2, padding=1), nn.ReLU(),
-        nn.Flatten(), nn.Linear(channels * length, num_classes))
+        nn.Conv1d(1, channels, 5, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv1d(channels, channels, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv1d(channels, channels, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(channels * length, num_classes),
+    )
 
 
 def num_parameters(model: nn.Module) -> int:
@@ -60,6 +66,8 @@ def initialized(model: nn.Module, seed: int, dtype: torch.dtype | None = None) -
             elif isinstance(layer, nn.BatchNorm1d):
                 layer.reset_parameters()
             elif list(layer.parameters(recurse=False)):
-                raise TypeError(f"model has a {type(layer).__name__} layer, for which no initial weights are defined; "
-                                f"use Linear, Conv1d and BatchNorm1d layers.")
+                raise TypeError(
+                    f"model has a {type(layer).__name__} layer, for which no initial weights are defined; "
+                    f"use Linear, Conv1d and BatchNorm1d layers."
+                )
     return model

@@ -4,6 +4,7 @@
 ``Sigma`` their covariance. The simple noise scale is ``tr(Sigma) / |G|^2`` (McCandlish
 et al. 2018, "An Empirical Model of Large-Batch Training", arXiv:1812.06162).
 """
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -49,8 +50,9 @@ class GradientMoments:
         return variance * (self.num_samples - batch_size) / (self.num_samples - 1)
 
 
-def gradient_moments(model: nn.Module, x: torch.Tensor, y: torch.Tensor, *, loss: Callable = F.cross_entropy,
-                     chunk: int = 250) -> GradientMoments:
+def gradient_moments(
+    model: nn.Module, x: torch.Tensor, y: torch.Tensor, *, loss: Callable = F.cross_entropy, chunk: int = 250
+) -> GradientMoments:
     """Exact moments of the per-sample gradients at the model's present weights.
 
     Parameters
@@ -85,8 +87,17 @@ def gradient_moments(model: nn.Module, x: torch.Tensor, y: torch.Tensor, *, loss
     return GradientMoments(num, mean.square().sum().item(), scatter / num)
 
 
-def squared_deviations(model: nn.Module, x: torch.Tensor, y: torch.Tensor, batch_size: int, *, draws: int = 200,
-                       replacement: bool = False, seed: int = 0, loss: Callable = F.cross_entropy) -> np.ndarray:
+def squared_deviations(
+    model: nn.Module,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    batch_size: int,
+    *,
+    draws: int = 200,
+    replacement: bool = False,
+    seed: int = 0,
+    loss: Callable = F.cross_entropy,
+) -> np.ndarray:
     """``|g_B - G|^2`` of ``draws`` random batches, to measure what :meth:`GradientMoments.variance` predicts.
 
     Returns
@@ -96,12 +107,26 @@ def squared_deviations(model: nn.Module, x: torch.Tensor, y: torch.Tensor, batch
     """
     _check_model(model, x, y)
     whole = _gradient(model, x, y, loss)
-    return np.array([(_gradient(model, x[batch], y[batch], loss) - whole).square().sum().item()
-                     for batch in _random_batches(len(x), batch_size, draws, replacement, seed)])
+    return np.array(
+        [
+            (_gradient(model, x[batch], y[batch], loss) - whole).square().sum().item()
+            for batch in _random_batches(len(x), batch_size, draws, replacement, seed)
+        ]
+    )
 
 
-def two_batch_estimates(model: nn.Module, x: torch.Tensor, y: torch.Tensor, small: int, big: int, *, draws: int = 200,
-                        replacement: bool = False, seed: int = 0, loss: Callable = F.cross_entropy) -> pd.DataFrame:
+def two_batch_estimates(
+    model: nn.Module,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    small: int,
+    big: int,
+    *,
+    draws: int = 200,
+    replacement: bool = False,
+    seed: int = 0,
+    loss: Callable = F.cross_entropy,
+) -> pd.DataFrame:
     """Estimate ``|G|^2`` and ``tr(Sigma)`` from gradients of two batch sizes, as a long training run can.
 
     Each draw is one batch of ``big`` samples. The parts of ``small`` samples that it
@@ -124,8 +149,11 @@ def two_batch_estimates(model: nn.Module, x: torch.Tensor, y: torch.Tensor, smal
     rows = []
     for batch in _random_batches(len(x), big, draws, replacement, seed):
         gradients = torch.stack([_gradient(model, x[part], y[part], loss) for part in batch.split(small)])
-        rows.append(two_batch_formula(gradients.square().sum(dim=1).mean().item(),
-                                      gradients.mean(dim=0).square().sum().item(), small, big))
+        rows.append(
+            two_batch_formula(
+                gradients.square().sum(dim=1).mean().item(), gradients.mean(dim=0).square().sum().item(), small, big
+            )
+        )
     return pd.DataFrame(rows, columns=["squared_norm", "trace"])
 
 
@@ -161,8 +189,9 @@ def _gradient(model: nn.Module, x: torch.Tensor, y: torch.Tensor, loss: Callable
     return torch.cat([g.flatten() for g in torch.autograd.grad(loss(model(x), y), parameters)]).double()
 
 
-def _random_batches(num_samples: int, batch_size: int, draws: int, replacement: bool,
-                    seed: int) -> Iterator[torch.Tensor]:
+def _random_batches(
+    num_samples: int, batch_size: int, draws: int, replacement: bool, seed: int
+) -> Iterator[torch.Tensor]:
     _check_batch_size(batch_size, num_samples, replacement)
     rng = generator(seed, BATCHES)
     for _ in range(draws):

@@ -3,6 +3,7 @@
 Pure Python, exact integers. A plan never trains anything; it says what a correct
 training loop will count.
 """
+
 from dataclasses import dataclass, fields
 
 TAILS = ("flush", "carry", "drop")
@@ -82,8 +83,10 @@ class TrainingPlan:
                     raise ValueError(f"tail is {value!r}, but it must be one of {', '.join(map(repr, TAILS))}.")
             elif not (field.name == "max_iterations" and value is None):
                 if isinstance(value, bool) or not isinstance(value, int):
-                    raise TypeError(f"{field.name} is {value!r}, but it must be a whole number such as 1; "
-                                    f"convert it with int(...) if that is what you mean.")
+                    raise TypeError(
+                        f"{field.name} is {value!r}, but it must be a whole number such as 1; "
+                        f"convert it with int(...) if that is what you mean."
+                    )
                 if value < 1:
                     raise ValueError(f"{field.name} is {value}, but it must be at least 1.")
         self._refuse_a_plan_without_iterations()
@@ -92,16 +95,19 @@ class TrainingPlan:
         if self.samples_per_device == 0:
             raise ValueError(
                 f"num_samples is {self.num_samples}, fewer than world_size {self.world_size}, and pad_to_even is "
-                f"False, so no device gets a sample; use fewer devices or pad_to_even=True.")
+                f"False, so no device gets a sample; use fewer devices or pad_to_even=True."
+            )
         if self.batches_per_epoch == 0:
             raise ValueError(
                 f"batch_size is {self.batch_size}, but a device has only {self.samples_per_device} samples and "
-                f"drop_last is True, so every batch is dropped; use a smaller batch_size or drop_last=False.")
+                f"drop_last is True, so every batch is dropped; use a smaller batch_size or drop_last=False."
+            )
         if self.total_iterations == 0:
             raise ValueError(
                 f"accumulation_steps is {self.accumulation_steps}, but an epoch has only {self.batches_per_epoch} "
                 f"batches and tail is {self.tail!r}, so the weights are never updated; use fewer "
-                f"accumulation_steps or tail='flush'.")
+                f"accumulation_steps or tail='flush'."
+            )
 
     @classmethod
     def for_iterations(cls, iterations: int, **choices) -> "TrainingPlan":
@@ -243,15 +249,19 @@ class TrainingPlan:
     def rows(self) -> list[tuple[str, str]]:
         """The plan as (what, number) pairs; numbers that say nothing new are left out."""
         several_devices, accumulates = self.world_size > 1, self.accumulation_steps > 1
-        rows = [("samples in the training set, N", self.num_samples),
-                ("batch size, B" + (" (per device)" if several_devices else ""), self.batch_size)]
+        rows = [
+            ("samples in the training set, N", self.num_samples),
+            ("batch size, B" + (" (per device)" if several_devices else ""), self.batch_size),
+        ]
         if accumulates:
             rows += [("accumulation steps, A", self.accumulation_steps)]
         if several_devices:
             rows += [("devices, W", self.world_size), ("samples per device and epoch", self.samples_per_device)]
         if accumulates or several_devices:
-            rows += [("global batch size", self.global_batch_size),
-                     ("batches per epoch" + (" on each device" if several_devices else ""), self.batches_per_epoch)]
+            rows += [
+                ("global batch size", self.global_batch_size),
+                ("batches per epoch" + (" on each device" if several_devices else ""), self.batches_per_epoch),
+            ]
         rows += [("last batch of an epoch", self.last_batch_size)]
         if self.samples_dropped_per_epoch:
             rows += [("samples dropped per epoch", self.samples_dropped_per_epoch)]
@@ -260,8 +270,12 @@ class TrainingPlan:
         per_epoch = f"{self.iterations_per_epoch:,}"
         if self.tail == "carry" and self.batches_per_epoch % self.accumulation_steps:
             per_epoch += f" or {self.iterations_per_epoch + 1:,}"
-        rows += [("iterations per epoch", per_epoch), ("epochs, E", self.epochs),
-                 ("iterations in all", self.total_iterations), ("samples in all", self.total_samples)]
+        rows += [
+            ("iterations per epoch", per_epoch),
+            ("epochs, E", self.epochs),
+            ("iterations in all", self.total_iterations),
+            ("samples in all", self.total_samples),
+        ]
         return [(what, number if isinstance(number, str) else f"{number:,}") for what, number in rows]
 
     def __str__(self) -> str:
@@ -270,6 +284,8 @@ class TrainingPlan:
         return "\n".join(f"{what:<{left}}  {number:>{right}}" for what, number in rows)
 
     def _repr_html_(self) -> str:
-        body = "".join(f'<tr><th scope="row" style="text-align:left">{what}</th>'
-                       f'<td style="text-align:right">{number}</td></tr>' for what, number in self.rows())
+        body = "".join(
+            f'<tr><th scope="row" style="text-align:left">{what}</th><td style="text-align:right">{number}</td></tr>'
+            for what, number in self.rows()
+        )
         return f'<table class="plan"><tbody>{body}</tbody></table>'

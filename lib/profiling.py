@@ -1,4 +1,5 @@
 """Time and memory of an iteration against batch size, on the machine at hand."""
+
 import math
 import os
 import platform
@@ -20,14 +21,21 @@ from lib.training import OPTIMIZERS, fastest_device, on_device
 def machine() -> dict:
     """Names and numbers that a measured time belongs to: processor, cores, threads, PyTorch, GPU (None without one)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"cpu": _cpu_model(), "cores": cores, "threads": torch.get_num_threads(),
-            "instructions": torch.backends.cpu.get_cpu_capability(), "system": platform.system(),
-            "python": platform.python_version(), "torch": torch.__version__,
-            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None}
+    return {
+        "cpu": _cpu_model(),
+        "cores": cores,
+        "threads": torch.get_num_threads(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
 
 
-def iteration(model: nn.Module, data: Dataset, batch_size: int, optimizer: str = "sgd",
-              device: str | None = None) -> tuple[Callable[[], None], nn.Module, torch.optim.Optimizer]:
+def iteration(
+    model: nn.Module, data: Dataset, batch_size: int, optimizer: str = "sgd", device: str | None = None
+) -> tuple[Callable[[], None], nn.Module, torch.optim.Optimizer]:
     """One iteration of ``lib.training.train`` as a function, with the model and the optimizer that it uses.
 
     It trains a fresh copy of ``model`` on the first ``batch_size`` training samples, which
@@ -58,9 +66,16 @@ def seconds_per_call(step: Callable[[], None], min_seconds: float = 0.2, num_thr
     return timer.blocked_autorange(min_run_time=min_seconds).times
 
 
-def throughput(model: nn.Module, data: Dataset, batch_sizes: list[int], optimizer: str = "sgd",
-               device: str | None = None, rounds: int = 3, min_seconds: float = 0.1,
-               num_threads: int = 1) -> pd.DataFrame:
+def throughput(
+    model: nn.Module,
+    data: Dataset,
+    batch_sizes: list[int],
+    optimizer: str = "sgd",
+    device: str | None = None,
+    rounds: int = 3,
+    min_seconds: float = 0.1,
+    num_threads: int = 1,
+) -> pd.DataFrame:
     """Time of an iteration against batch size.
 
     All batch sizes are measured in turn, ``rounds`` times, so that a slow moment of the
@@ -90,9 +105,15 @@ def throughput(model: nn.Module, data: Dataset, batch_sizes: list[int], optimize
     rows = []
     for batch_size, measured in times.items():
         quarter, seconds, three_quarters = np.quantile(measured, [0.25, 0.5, 0.75])
-        rows.append({"batch_size": batch_size, "seconds_per_iteration": seconds,
-                     "spread": (three_quarters - quarter) / seconds, "samples_per_second": batch_size / seconds,
-                     "seconds_per_epoch": seconds * len(data) / batch_size})
+        rows.append(
+            {
+                "batch_size": batch_size,
+                "seconds_per_iteration": seconds,
+                "spread": (three_quarters - quarter) / seconds,
+                "samples_per_second": batch_size / seconds,
+                "seconds_per_epoch": seconds * len(data) / batch_size,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -109,11 +130,15 @@ def saturation(table: pd.DataFrame, gain: float = 0.1) -> int | None:
     """
     table = table.sort_values("batch_size")
     sizes, speeds = table["batch_size"].tolist(), table["samples_per_second"].tolist()
-    pays = [(after / before) ** (1 / math.log2(larger / size)) >= 1 + gain
-            for size, larger, before, after in zip(sizes, sizes[1:], speeds, speeds[1:])]
+    pays = [
+        (after / before) ** (1 / math.log2(larger / size)) >= 1 + gain
+        for size, larger, before, after in zip(sizes, sizes[1:], speeds, speeds[1:])
+    ]
     if not any(pays):
-        raise ValueError(f"Doubling raises samples per second by less than {gain:.0%} already at batch size "
-                         f"{sizes[0]}; measure smaller batch sizes too.")
+        raise ValueError(
+            f"Doubling raises samples per second by less than {gain:.0%} already at batch size "
+            f"{sizes[0]}; measure smaller batch sizes too."
+        )
     return None if pays[-1] else sizes[max(i for i, each in enumerate(pays) if each)]
 
 
@@ -141,8 +166,9 @@ def saved_bytes(model: nn.Module, batch_size: int, num_features: int = 40) -> in
     return sum(kept.values())
 
 
-def memory(model: nn.Module, data: Dataset, batch_sizes: list[int], optimizer: str = "sgd",
-           device: str | None = None) -> pd.DataFrame:
+def memory(
+    model: nn.Module, data: Dataset, batch_sizes: list[int], optimizer: str = "sgd", device: str | None = None
+) -> pd.DataFrame:
     """Memory of an iteration against batch size, in bytes.
 
     Returns
@@ -168,15 +194,20 @@ def _memory_of(model: nn.Module, data: Dataset, batch_size: int, optimizer: str,
     peak = torch.cuda.max_memory_allocated(device) - before if cuda else math.nan
     parameters = list(model.parameters())
     state = [value for each in update.state.values() for value in each.values() if torch.is_tensor(value)]
-    return {"batch_size": batch_size, "activations": saved_bytes(model, batch_size, data.num_features),
-            "parameters": sum(p.nbytes for p in parameters), "gradients": sum(p.grad.nbytes for p in parameters),
-            "optimizer_state": sum(value.nbytes for value in state), "peak": peak}
+    return {
+        "batch_size": batch_size,
+        "activations": saved_bytes(model, batch_size, data.num_features),
+        "parameters": sum(p.nbytes for p in parameters),
+        "gradients": sum(p.grad.nbytes for p in parameters),
+        "optimizer_state": sum(value.nbytes for value in state),
+        "peak": peak,
+    }
 
 
 def _cpu_model() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
-        for line in info.read_text().splitlines():
+        for line in info.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()

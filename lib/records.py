@@ -4,6 +4,7 @@ A record is one file of strict JSON in ``records/``: tables, the configuration, 
 the code, and where, when and how it was measured. A change of configuration or code
 makes a record stale; it never makes it wrong.
 """
+
 import datetime
 import json
 import math
@@ -66,8 +67,10 @@ class Record:
         machine = self.provenance["machine"]
         on_gpu = self.provenance["device"].startswith("cuda")
         device = machine["gpu"] if on_gpu else f"{machine['cpu']} ({machine['cores']} cores)"
-        return (f"Measured {self.provenance['date'][:10]} on {device} with PyTorch {machine['torch']} "
-                f"in {self.provenance['seconds']:.1f} s.")
+        return (
+            f"Measured {self.provenance['date'][:10]} on {device} with PyTorch {machine['torch']} "
+            f"in {self.provenance['seconds']:.1f} s."
+        )
 
 
 def remember(name: str, experiment: Callable, /, **configuration) -> Record:
@@ -141,9 +144,15 @@ def load(name: str) -> Record:
 
 
 def _to_text(record: Record) -> str:
-    document = {"format": FORMAT, "version": VERSION, "key": record.key, "configuration": record.configuration,
-                "code": record.code, "provenance": record.provenance,
-                "tables": {name: _to_columns(name, table) for name, table in record.tables.items()}}
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "key": record.key,
+        "configuration": record.configuration,
+        "code": record.code,
+        "provenance": record.provenance,
+        "tables": {name: _to_columns(name, table) for name, table in record.tables.items()},
+    }
     document["checksum"] = digest(canonical(document))
     lines = [f'"{field}": {json.dumps(document[field], allow_nan=False)}' for field in FIELDS]
     return "{\n" + ",\n".join(lines) + "\n}\n"
@@ -161,8 +170,10 @@ def _from_text(text: str, name: str) -> Record:
     checksum = document.pop("checksum", None)
     if checksum != digest(canonical(document)) or {*document, "checksum"} != set(FIELDS):
         raise ValueError(f"Record {name} is damaged: its checksum does not match its content.")
-    tables = {title: pd.DataFrame({column: _to_series(**stored) for column, stored in columns.items()})
-              for title, columns in document["tables"].items()}
+    tables = {
+        title: pd.DataFrame({column: _to_series(**stored) for column, stored in columns.items()})
+        for title, columns in document["tables"].items()
+    }
     return Record(tables, document["configuration"], document["code"], document["provenance"])
 
 
@@ -171,20 +182,31 @@ def _to_columns(name: str, table: pd.DataFrame) -> dict:
     if not isinstance(table, pd.DataFrame):
         raise TypeError(f"{name} is a {type(table).__name__}, but a record keeps pandas.DataFrames.")
     columns = table.columns
-    if (not all(isinstance(column, str) for column in columns) or not columns.is_unique or columns.name is not None
-            or not len(columns) or not table.index.equals(pd.RangeIndex(len(table))) or table.index.name is not None):
-        raise ValueError(f"Table {name} must have rows counted from 0 and unnamed, different columns of text; use "
-                         f"reset_index(drop=...) and rename_axis(columns=None).")
+    if (
+        not all(isinstance(column, str) for column in columns)
+        or not columns.is_unique
+        or columns.name is not None
+        or not len(columns)
+        or not table.index.equals(pd.RangeIndex(len(table)))
+        or table.index.name is not None
+    ):
+        raise ValueError(
+            f"Table {name} must have rows counted from 0 and unnamed, different columns of text; use "
+            f"reset_index(drop=...) and rename_axis(columns=None)."
+        )
     stored = {}
     for column in columns:
         dtype = str(table[column].dtype)
         if dtype not in DTYPES:
-            raise ValueError(f"Column {column} of table {name} is {dtype}, but a record keeps {', '.join(DTYPES)}; "
-                             f"convert it with astype.")
+            raise ValueError(
+                f"Column {column} of table {name} is {dtype}, but a record keeps {', '.join(DTYPES)}; "
+                f"convert it with astype."
+            )
         values = table[column].tolist()
         if dtype.startswith("float"):  # JSON has no literal for these three
-            values = [v if math.isfinite(v) else {math.inf: "Infinity", -math.inf: "-Infinity"}.get(v, "NaN")
-                      for v in values]
+            values = [
+                v if math.isfinite(v) else {math.inf: "Infinity", -math.inf: "-Infinity"}.get(v, "NaN") for v in values
+            ]
         elif dtype == "str":
             values = [v if isinstance(v, str) else None for v in values]
         stored[column] = {"dtype": dtype, "values": values}
@@ -201,11 +223,15 @@ def _provenance(configuration: dict, seconds: float) -> dict:
 
     words = [Path(word).name if os.path.isabs(word) else word for word in sys.argv]  # folders are this machine's own
     command = "notebook" if words[0].startswith("ipykernel") else " ".join(words)
-    return {"device": configuration.get("device") or fastest_device(), "machine": machine(),
-            "versions": {"numpy": np.__version__, "pandas": pd.__version__},
-            "seeds": configuration.get("seeds", configuration.get("seed")),
-            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "command": command, "seconds": round(seconds, 3)}
+    return {
+        "device": configuration.get("device") or fastest_device(),
+        "machine": machine(),
+        "versions": {"numpy": np.__version__, "pandas": pd.__version__},
+        "seeds": configuration.get("seeds", configuration.get("seed")),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "seconds": round(seconds, 3),
+    }
 
 
 def _path(name: str) -> Path:

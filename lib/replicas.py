@@ -11,6 +11,7 @@ gradient by hand, all products by BLAS, in blocks of samples that stay in the ca
 ``StackedReplicas`` runs on any device of PyTorch: each product is one batched product
 over all replicas, the gradient by autograd. Both do what ``lib.training.train`` does.
 """
+
 import math
 
 import numpy as np
@@ -27,11 +28,26 @@ from lib.training import OPTIMIZERS, on_device
 BLOCK = 64  # samples whose activations fit the processor's cache
 MOMENTUM, BETA1, BETA2, EPSILON = 0.9, 0.9, 0.999, 1e-8  # PyTorch's defaults
 
-LAYER = np.dtype([(name, np.int64) for name in (
-    "channels", "length", "window", "stride", "padding",  # what it reads: a signal (length, channels) and its windows
-    "positions", "units", "relu",                         # what it makes: a signal (positions, units)
-    "weights", "biases",                                  # where its parameters start in a replica's row
-    "inputs", "columns", "outputs")])                     # where its activations start in the workspace
+LAYER = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "channels",
+            "length",
+            "window",
+            "stride",
+            "padding",  # what it reads: a signal (length, channels) and its windows
+            "positions",
+            "units",
+            "relu",  # what it makes: a signal (positions, units)
+            "weights",
+            "biases",  # where its parameters start in a replica's row
+            "inputs",
+            "columns",
+            "outputs",
+        )
+    ]
+)  # where its activations start in the workspace
 COMPILED = dict(cache=True, nogil=True, boundscheck=False, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 
 
@@ -49,8 +65,23 @@ def as_layers(model: nn.Module, num_features: int) -> np.ndarray | None:
                 units, row = len(module.weight), channels * window
                 columns = size + (BLOCK * length * channels if length > 1 else 0)
                 outputs = columns + BLOCK * positions * row
-                layers.append([channels, length, window, stride, padding, positions, units, 0,
-                               parameters, parameters + units * row, size, columns, outputs])
+                layers.append(
+                    [
+                        channels,
+                        length,
+                        window,
+                        stride,
+                        padding,
+                        positions,
+                        units,
+                        0,
+                        parameters,
+                        parameters + units * row,
+                        size,
+                        columns,
+                        outputs,
+                    ]
+                )
                 parameters, size, channels, length = parameters + units * (row + 1), outputs, units, positions
             elif type(module) is nn.ReLU:
                 layers[-1][LAYER.names.index("relu")] = 1
@@ -78,10 +109,11 @@ def as_row(layers: np.ndarray, model: nn.Module) -> torch.Tensor:
 
 # On the CPU: one replica after another, compiled ----------------------------------------
 
+
 @njit(**COMPILED)
 def matrix(numbers, start, rows, columns):
     """A stretch of flat numbers, seen as a matrix."""
-    return numbers[start:start + rows * columns].reshape(rows, columns)
+    return numbers[start : start + rows * columns].reshape(rows, columns)
 
 
 @njit(**COMPILED)
@@ -92,8 +124,8 @@ def copy_windows(layer, signal, columns, backward):
         i, position = divmod(row, layer.positions)
         start = position * layer.stride - layer.padding
         first, end = max(start, 0), min(start + layer.window, layer.length)  # beyond lies the padding, always zero
-        part = signal[i, first * channels:end * channels]
-        window = columns[row, (first - start) * channels:(end - start) * channels]
+        part = signal[i, first * channels : end * channels]
+        window = columns[row, (first - start) * channels : (end - start) * channels]
         for k in range(len(part)):
             if backward:
                 part[k] += window[k]
@@ -131,7 +163,7 @@ def forward(layers, weights, x, rows, work):
             copy_windows(layer, matrix(work, layer.inputs, n, layer.length * layer.channels), columns, False)
         outputs = matrix(work, layer.outputs, n * layer.positions, layer.units)
         np.dot(columns, matrix(weights, layer.weights, layer.units, width).T, outputs)
-        biases = weights[layer.biases:layer.biases + layer.units]
+        biases = weights[layer.biases : layer.biases + layer.units]
         add_biases(outputs, biases, weights.dtype.type(0 if layer.relu else -np.inf))
     return outputs
 
@@ -178,8 +210,9 @@ def backward(layers, weights, gradient, x, y, rows, scale, rate, work, slopes):
     """
     n = len(rows)
     last = layers[len(layers) - 1]
-    loss, _ = cross_entropy(forward(layers, weights, x, rows, work), y, rows, scale,
-                            matrix(slopes, last.outputs, n, last.units))
+    loss, _ = cross_entropy(
+        forward(layers, weights, x, rows, work), y, rows, scale, matrix(slopes, last.outputs, n, last.units)
+    )
     for l in range(len(layers) - 1, -1, -1):
         layer = layers[l]
         width = layer.channels * layer.window
@@ -194,12 +227,12 @@ def backward(layers, weights, gradient, x, y, rows, scale, rate, work, slopes):
                 copy_windows(layer, signal, matrix(slopes, layer.columns, n * layer.positions, width), True)
             if layers[l - 1].relu:
                 end = layer.inputs + n * layer.length * layer.channels
-                switch_off(work[layer.inputs:end], slopes[layer.inputs:end])
+                switch_off(work[layer.inputs : end], slopes[layer.inputs : end])
         if rate > 0:
-            subtract_outer(rate, slope[0], columns[0], w, weights[layer.biases:layer.biases + layer.units])
+            subtract_outer(rate, slope[0], columns[0], w, weights[layer.biases : layer.biases + layer.units])
         else:
             np.dot(slope.T, columns, matrix(gradient, layer.weights, layer.units, width))
-            biases = gradient[layer.biases:layer.biases + layer.units]
+            biases = gradient[layer.biases : layer.biases + layer.units]
             biases[:] = 0
             for i in range(len(slope)):
                 for j in range(len(biases)):
@@ -219,8 +252,8 @@ def update(optimizer, iteration, rate, weights, gradient, velocity, squares):
             weights[k] -= rate * velocity[k]
     else:
         beta1, beta2, epsilon = weights.dtype.type(BETA1), weights.dtype.type(BETA2), weights.dtype.type(EPSILON)
-        step = weights.dtype.type(rate / (1 - BETA1 ** iteration))
-        correction = weights.dtype.type(math.sqrt(1 - BETA2 ** iteration))
+        step = weights.dtype.type(rate / (1 - BETA1**iteration))
+        correction = weights.dtype.type(math.sqrt(1 - BETA2**iteration))
         for k in range(len(weights)):
             velocity[k] += (1 - beta1) * (gradient[k] - velocity[k])
             squares[k] = beta2 * squares[k] + (1 - beta2) * gradient[k] * gradient[k]
@@ -234,14 +267,14 @@ def advance(layers, optimizer, iterations, weights, velocity, squares, x, y, ord
     gradient, part = np.empty_like(weights), np.empty_like(weights)
     at_once = optimizer == 0 and batch_size == 1 and layers.positions.max() == 1
     for i in range(len(rates)):
-        batch = order[i * batch_size:(i + 1) * batch_size]
+        batch = order[i * batch_size : (i + 1) * batch_size]
         scale = weights.dtype.type(1 / len(batch))
         if at_once:
             loss += backward(layers, weights, gradient, x, y, batch, scale, rates[i], work, slopes)
             continue
         loss += backward(layers, weights, gradient, x, y, batch[:BLOCK], scale, 0 * scale, work, slopes)
         for start in range(BLOCK, len(batch), BLOCK):
-            loss += backward(layers, weights, part, x, y, batch[start:start + BLOCK], scale, 0 * scale, work, slopes)
+            loss += backward(layers, weights, part, x, y, batch[start : start + BLOCK], scale, 0 * scale, work, slopes)
             for k in range(len(part)):
                 gradient[k] += part[k]
         update(optimizer, iterations + i + 1, rates[i], weights, gradient, velocity, squares)
@@ -257,7 +290,7 @@ def evaluate(layers, weights, x, y, work):
     rows, scale = np.arange(len(x)), weights.dtype.type(0)
     slopes = np.empty((BLOCK, layers[len(layers) - 1].units), work.dtype)
     for start in range(0, len(x), BLOCK):
-        block = rows[start:start + BLOCK]
+        block = rows[start : start + BLOCK]
         more_loss, more_correct = cross_entropy(forward(layers, weights, x, block, work), y, block, scale, slopes)
         loss += more_loss
         correct += more_correct
@@ -311,19 +344,39 @@ class KernelReplicas(Replicas):
         x, y, _, _ = self.data
         rates = rates.astype(x.dtype)
         for r in range(len(rates)):
-            self.losses[r] += advance(self.layers, self.optimizer, self.iterations, self.weights[r].numpy(),
-                                      self.velocity[r].numpy(), self.squares[r].numpy(), x, y, orders[r], batch_size,
-                                      rates[r], self.work, self.slopes)
+            self.losses[r] += advance(
+                self.layers,
+                self.optimizer,
+                self.iterations,
+                self.weights[r].numpy(),
+                self.velocity[r].numpy(),
+                self.squares[r].numpy(),
+                x,
+                y,
+                orders[r],
+                batch_size,
+                rates[r],
+                self.work,
+                self.slopes,
+            )
         self.iterations += rates.shape[1]
 
     def evaluate(self) -> np.ndarray:
         """Training loss, test loss and test accuracy, a row a replica."""
         x_train, y_train, x_test, y_test = self.data
-        return np.array([(evaluate(self.layers, w, x_train[:1000], y_train[:1000], self.work)[0],
-                          *evaluate(self.layers, w, x_test, y_test, self.work)) for w in self.weights.numpy()])
+        return np.array(
+            [
+                (
+                    evaluate(self.layers, w, x_train[:1000], y_train[:1000], self.work)[0],
+                    *evaluate(self.layers, w, x_test, y_test, self.work),
+                )
+                for w in self.weights.numpy()
+            ]
+        )
 
 
 # On any device: all replicas in one product ------------------------------------------------
+
 
 def stacked_outputs(layers: np.ndarray, weights: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """What the networks answer, shape (replicas, samples, classes), to x of shape (replicas, samples, features)."""
@@ -354,7 +407,7 @@ class StackedReplicas(Replicas):
             weights = self.weights.detach().requires_grad_()
             outputs = stacked_outputs(self.layers, weights, x[rows])
             losses = F.cross_entropy(outputs.flatten(0, 1), y[rows].flatten(), reduction="none").view(rows.shape)
-            gradient, = torch.autograd.grad(losses.mean(1).sum(), weights)
+            (gradient,) = torch.autograd.grad(losses.mean(1).sum(), weights)
             self.losses += losses.detach().sum(1)
             self.iterations += 1
             self.update(gradient, rate)
@@ -367,8 +420,8 @@ class StackedReplicas(Replicas):
         elif self.optimizer == 2:
             self.velocity.lerp_(gradient, 1 - BETA1)
             self.squares.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-            correction = math.sqrt(1 - BETA2 ** self.iterations)
-            step = self.velocity / (self.squares.sqrt() / correction + EPSILON) / (1 - BETA1 ** self.iterations)
+            correction = math.sqrt(1 - BETA2**self.iterations)
+            step = self.velocity / (self.squares.sqrt() / correction + EPSILON) / (1 - BETA1**self.iterations)
         self.weights = self.weights - rate * step
 
     @torch.no_grad()

@@ -4,6 +4,7 @@ An order depends on ``(seed, epoch)`` alone: epoch 7 needs no epochs 0 to 6, a
 resumed run meets the same batches, and runs with the same seed see the same order
 whatever their batch size.
 """
+
 import numpy as np
 
 ORDER, WEIGHTS = 0, 1  # streams of one seed, so that order and initial weights are independent draws
@@ -16,8 +17,7 @@ def generator(seed: int, *stream: int) -> np.random.Generator:
     return np.random.default_rng([seed, *stream])
 
 
-def epoch_order(num_samples: int, seed: int, epoch: int, shuffle: bool = True,
-                replacement: bool = False) -> np.ndarray:
+def epoch_order(num_samples: int, seed: int, epoch: int, shuffle: bool = True, replacement: bool = False) -> np.ndarray:
     """Indices of the samples in the order in which an epoch visits them.
 
     Parameters
@@ -46,4 +46,4 @@ def epoch_order(num_samples: int, seed: int, epoch: int, shuffle: bool = True,
 def batches(order: np.ndarray, batch_size: int, drop_last: bool = False) -> list[np.ndarray]:
     """Cut an order into batches of ``batch_size``; the last may be smaller, or be dropped."""
     end = len(order) - len(order) % batch_size if drop_last else len(order)
-    return [order[start:start + batch_size] for start in range(0, end, batch_size)]
+    return [order[start : start + batch_size] for start in range(0, end, batch_size)]

@@ -3,8 +3,9 @@
 Run tables are those of ``lib.training.train`` with the columns ``batch_size`` and
 ``seed`` (and ``learning_rate``, ``optimizer``) beside: one row a run and evaluation.
 """
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -30,8 +31,10 @@ class Interval:
     def __str__(self) -> str:
         half = (self.high - self.low) / 2
         decimals = max(0, 1 - int(np.floor(np.log10(half)))) if half > 0 else 4  # two significant digits of the width
-        estimate, low, high, width = (f"{number:.{decimals}f}" if decimals < 8 else f"{number:.1e}"
-                                      for number in (self.estimate, self.low, self.high, half))
+        estimate, low, high, width = (
+            f"{number:.{decimals}f}" if decimals < 8 else f"{number:.1e}"
+            for number in (self.estimate, self.low, self.high, half)
+        )
         symmetric = abs(self.estimate - (self.low + self.high) / 2) <= 1e-6 * half
         return f"{estimate} ± {width}" if symmetric else f"{estimate} ({low} to {high})"
 
@@ -40,11 +43,15 @@ def mean_interval(values: Sequence[float], least: int = 5) -> Interval:
     """Mean and t-based 95 % interval of one number per seed; ``least`` seeds or more, all of them finite."""
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or len(values) < max(2, least):
-        raise ValueError(f"There are {values.size} values, but an interval over seeds needs at least {max(2, least)}; "
-                         f"run more seeds.")
+        raise ValueError(
+            f"There are {values.size} values, but an interval over seeds needs at least {max(2, least)}; "
+            f"run more seeds."
+        )
     if not np.isfinite(values).all():
-        raise ValueError(f"{(~np.isfinite(values)).sum()} of {len(values)} values are infinite or not a number; leave "
-                         f"out runs that diverged or did not reach a target on purpose, and say how many.")
+        raise ValueError(
+            f"{(~np.isfinite(values)).sum()} of {len(values)} values are infinite or not a number; leave "
+            f"out runs that diverged or did not reach a target on purpose, and say how many."
+        )
     half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
     return Interval(float(values.mean()), float(values.mean() - half), float(values.mean() + half), len(values))
 
@@ -90,8 +97,9 @@ def intervals(runs: pd.DataFrame, value: str, by: str | list[str], least: int = 
     return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "num", "missing"])
 
 
-def bootstrap_interval(table: pd.DataFrame, fit: Callable, least: int = 5, num_resamples: int = 2000,
-                       seed: int = 0) -> Interval | list[Interval]:
+def bootstrap_interval(
+    table: pd.DataFrame, fit: Callable, least: int = 5, num_resamples: int = 2000, seed: int = 0
+) -> Interval | list[Interval]:
     """95 % bootstrap interval of what ``fit`` finds in a table with one row a seed.
 
     Whole seeds are drawn, because with common random numbers all runs of one seed vary
@@ -110,8 +118,9 @@ def bootstrap_interval(table: pd.DataFrame, fit: Callable, least: int = 5, num_r
     if num < max(2, least):
         raise ValueError(f"table has {num} rows, but an interval needs at least {max(2, least)} seeds; run more seeds.")
     rng = np.random.default_rng(seed)
-    found = np.array([fit(table)] + [fit(table.iloc[rng.integers(num, size=num)]) for _ in range(num_resamples)],
-                     dtype=float)
+    found = np.array(
+        [fit(table)] + [fit(table.iloc[rng.integers(num, size=num)]) for _ in range(num_resamples)], dtype=float
+    )
     if not np.isfinite(found).all():
         raise ValueError("fit found an infinite value or none in some resamples; the runs do not determine it.")
     outside = stats.norm.cdf(-np.sqrt(num / (num - 1)) * stats.t.ppf(0.975, num - 1))
@@ -145,12 +154,22 @@ def power_law(x: Sequence[float], y: Sequence[float], least: int = 4) -> PowerLa
         raise ValueError("x and y must be positive and finite, with at least two different x, to lie on a power law.")
     line = stats.linregress(np.log(x), np.log(y))
     half = stats.t.ppf(0.975, len(x) - 2) * line.stderr
-    return PowerLaw(float(np.exp(line.intercept)),
-                    Interval(float(line.slope), float(line.slope - half), float(line.slope + half), len(x)))
+    return PowerLaw(
+        float(np.exp(line.intercept)),
+        Interval(float(line.slope), float(line.slope - half), float(line.slope + half), len(x)),
+    )
 
 
-def best_of_grid(runs: pd.DataFrame, value: str, by: str | list[str] = "batch_size", grid: str = "learning_rate", *,
-                 lower_is_better: bool = True, statistic: str = "mean", edge: str = "refuse") -> pd.DataFrame:
+def best_of_grid(
+    runs: pd.DataFrame,
+    value: str,
+    by: str | list[str] = "batch_size",
+    grid: str = "learning_rate",
+    *,
+    lower_is_better: bool = True,
+    statistic: str = "mean",
+    edge: str = "refuse",
+) -> pd.DataFrame:
     """The best grid value of each group, by the mean or median of ``value`` over seeds.
 
     A run that diverged or did not reach its target (``value`` infinite or missing) counts
@@ -164,8 +183,9 @@ def best_of_grid(runs: pd.DataFrame, value: str, by: str | list[str] = "batch_si
         The columns ``by``, ``grid``, ``value`` (its statistic at the best grid value), ``on_edge``.
     """
     if statistic not in ("mean", "median") or edge not in ("refuse", "flag"):
-        raise ValueError(f"statistic is {statistic!r} and edge {edge!r}, but they must be 'mean' or 'median' and "
-                         f"'refuse' or 'flag'.")
+        raise ValueError(
+            f"statistic is {statistic!r} and edge {edge!r}, but they must be 'mean' or 'median' and 'refuse' or 'flag'."
+        )
     by = [by] if isinstance(by, str) else list(by)
     _refuse_repeated(runs, by + [grid, "seed"])
     worst = np.inf if lower_is_better else -np.inf
@@ -186,8 +206,12 @@ def best_of_grid(runs: pd.DataFrame, value: str, by: str | list[str] = "batch_si
     return pd.DataFrame(rows, columns=[*by, grid, value, "on_edge"])
 
 
-def steps_to_target(runs: pd.DataFrame, target: float, loss: str = "train_loss",
-                    run: Sequence[str] = ("optimizer", "batch_size", "learning_rate", "seed")) -> pd.DataFrame:
+def steps_to_target(
+    runs: pd.DataFrame,
+    target: float,
+    loss: str = "train_loss",
+    run: Sequence[str] = ("optimizer", "batch_size", "learning_rate", "seed"),
+) -> pd.DataFrame:
     """What each clock shows when a run first has ``loss <= target``; one row a run.
 
     Parameters
@@ -210,8 +234,10 @@ def steps_to_target(runs: pd.DataFrame, target: float, loss: str = "train_loss",
     starts = runs.loc[runs["iteration"] == 0]
     table = runs[run].drop_duplicates()
     if len(starts) != len(table):
-        raise ValueError(f"{len(table) - len(starts)} runs have no row of iteration 0; give evaluations from the "
-                         f"start, and as run the columns that tell runs apart but do not change within one.")
+        raise ValueError(
+            f"{len(table) - len(starts)} runs have no row of iteration 0; give evaluations from the "
+            f"start, and as run the columns that tell runs apart but do not change within one."
+        )
     if (starts[loss] <= target).any():
         raise ValueError(f"target is {target}, but a run has that {loss} before its first iteration; use a lower one.")
     first = runs[runs[loss] <= target].sort_values("iteration").drop_duplicates(run)
@@ -235,8 +261,9 @@ class CriticalBatchSize:
         return self.s_min.estimate * (1 + self.b_crit.estimate / np.asarray(batch_size, dtype=float))
 
 
-def critical_batch_size(steps: pd.DataFrame, least: int = 5, num_resamples: int = 2000,
-                        seed: int = 0) -> CriticalBatchSize:
+def critical_batch_size(
+    steps: pd.DataFrame, least: int = 5, num_resamples: int = 2000, seed: int = 0
+) -> CriticalBatchSize:
     """Fit the law of McCandlish et al. 2018 (arXiv:1812.06162) to iterations to a target.
 
     Least squares of log S, since S spans decades; intervals by :func:`bootstrap_interval`.
@@ -252,8 +279,10 @@ def critical_batch_size(steps: pd.DataFrame, least: int = 5, num_resamples: int 
     table = np.log(steps.pivot(index="seed", columns="batch_size", values="iteration").astype(float))
     if table.shape[1] < 3 or not np.isfinite(table).all(axis=None):
         bad = table.columns[~np.isfinite(table).all()].tolist()
-        raise ValueError(f"There are {table.shape[1]} batch sizes, and at {bad} a seed did not reach the target; the "
-                         f"fit needs 3 or more that all seeds reach: lengthen those runs or leave a batch size out.")
+        raise ValueError(
+            f"There are {table.shape[1]} batch sizes, and at {bad} a seed did not reach the target; the "
+            f"fit needs 3 or more that all seeds reach: lengthen those runs or leave a batch size out."
+        )
     sizes = table.columns.to_numpy(dtype=float)
 
     def fit(rows: pd.DataFrame) -> tuple[float, float]:
@@ -262,8 +291,9 @@ def critical_batch_size(steps: pd.DataFrame, least: int = 5, num_resamples: int 
         def residuals(log_b_crit):
             return log_steps - np.log1p(np.exp(log_b_crit) / sizes)
 
-        log_b_crit = optimize.minimize_scalar(lambda b: residuals(b).var(), method="bounded",
-                                              bounds=(np.log(sizes.min()) - 7, np.log(sizes.max()) + 7)).x
+        log_b_crit = optimize.minimize_scalar(
+            lambda b: residuals(b).var(), method="bounded", bounds=(np.log(sizes.min()) - 7, np.log(sizes.max()) + 7)
+        ).x
         return np.exp(residuals(log_b_crit).mean()), np.exp(log_b_crit)
 
     s_min, b_crit = bootstrap_interval(table, fit, least, num_resamples, seed)
@@ -275,5 +305,7 @@ def _refuse_repeated(runs: pd.DataFrame, columns: list[str]):
     if lacking:
         raise ValueError(f"The table has no column {', '.join(lacking)}; its columns are {', '.join(map(str, runs))}.")
     if runs.duplicated(columns).any():
-        raise ValueError(f"The table has two rows with the same {', '.join(columns)}; keep one of them, such as the "
-                         f"last evaluation, or name the column that tells them apart.")
+        raise ValueError(
+            f"The table has two rows with the same {', '.join(columns)}; keep one of them, such as the "
+            f"last evaluation, or name the column that tells them apart."
+        )

@@ -4,6 +4,7 @@ A sweep cuts its grid into groups of runs that differ in learning rate and seed 
 trains each group as replicas (``lib.replicas``), spreads the groups over processes and
 keeps every finished run on disk, where the next sweep finds it again.
 """
+
 import contextlib
 import math
 import os
@@ -34,12 +35,30 @@ CACHE = lib.data.CACHE.parent / "sweeps"
 MOST_REPLICAS = 512  # of one group on a device with memory of its own
 
 
-def sweep(model: nn.Module, data: Dataset, *, batch_size=32, learning_rate=0.1, seed=range(5), optimizer="sgd",
-          schedule: str = "constant", warmup: int = 0, epochs: int | None = None, iterations: int | None = None,
-          samples: int | None = None, seconds: float | None = None, target: float | None = None,
-          target_loss: str = "train_loss", shuffle: bool = True, replacement: bool = False, drop_last: bool = False,
-          evaluate_every: int | None = None, device: str | None = None, n_jobs: int | None = None,
-          cache: bool = True) -> pd.DataFrame:
+def sweep(
+    model: nn.Module,
+    data: Dataset,
+    *,
+    batch_size=32,
+    learning_rate=0.1,
+    seed=range(5),
+    optimizer="sgd",
+    schedule: str = "constant",
+    warmup: int = 0,
+    epochs: int | None = None,
+    iterations: int | None = None,
+    samples: int | None = None,
+    seconds: float | None = None,
+    target: float | None = None,
+    target_loss: str = "train_loss",
+    shuffle: bool = True,
+    replacement: bool = False,
+    drop_last: bool = False,
+    evaluate_every: int | None = None,
+    device: str | None = None,
+    n_jobs: int | None = None,
+    cache: bool = True,
+) -> pd.DataFrame:
     """Train one run for every combination of the lists; return all their histories as one table.
 
     A run gives the numbers that ``lib.training.train`` gives for its settings, to the
@@ -87,10 +106,19 @@ def sweep(model: nn.Module, data: Dataset, *, batch_size=32, learning_rate=0.1, 
     grid = {"batch_size": batch_size, "learning_rate": learning_rate, "optimizer": optimizer, "seed": seed}
     grid = {name: as_list(name, values) for name, values in grid.items()}
     budget = {"epochs": epochs, "iterations": iterations, "samples": samples, "seconds": seconds}
-    settings = {"schedule": schedule, "warmup": warmup, "shuffle": shuffle, "replacement": replacement,
-                "drop_last": drop_last, "evaluate_every": evaluate_every, "budget": budget, "target": target,
-                "target_loss": target_loss, "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
-                "device": device or ("cuda" if torch.cuda.is_available() else "cpu")}
+    settings = {
+        "schedule": schedule,
+        "warmup": warmup,
+        "shuffle": shuffle,
+        "replacement": replacement,
+        "drop_last": drop_last,
+        "evaluate_every": evaluate_every,
+        "budget": budget,
+        "target": target,
+        "target_loss": target_loss,
+        "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
+        "device": device or ("cuda" if torch.cuda.is_available() else "cpu"),
+    }
     if target_loss not in ("train_loss", "test_loss"):
         raise ValueError(f"target_loss is {target_loss!r}, but it must be 'train_loss' or 'test_loss'.")
     if target is not None and not (isinstance(target, (int, float)) and target > 0):
@@ -102,8 +130,10 @@ def sweep(model: nn.Module, data: Dataset, *, batch_size=32, learning_rate=0.1, 
     try:
         initialized(model, 0)(torch.zeros(2, data.num_features))
     except RuntimeError as error:
-        raise ValueError(f"model does not take the samples of {data.name}, which have {data.num_features} features "
-                         f"({error}); build it for that number.") from error
+        raise ValueError(
+            f"model does not take the samples of {data.name}, which have {data.num_features} features "
+            f"({error}); build it for that number."
+        ) from error
 
     runs = [dict(zip(grid, values)) for values in product(*grid.values())]
     keys = run_keys(model, data, runs, settings) if cache else [None] * len(runs)
@@ -115,8 +145,13 @@ def sweep(model: nn.Module, data: Dataset, *, batch_size=32, learning_rate=0.1, 
         n_jobs = -1 if settings["device"] == "cpu" and sum(costs[i] for i in missing) > 5 else 1
     groups = grouped(missing, runs, costs, settings["device"], n_jobs)
     work = [joblib.delayed(train_group)(model, data, [runs[i] for i in group], settings, group) for group in groups]
-    progress = tqdm(total=sum(costs[i] for i in missing), delay=2, leave=False, disable="TQDM_DISABLE" in os.environ,
-                    bar_format="{l_bar}{bar}| {elapsed}, {remaining} left{postfix}")
+    progress = tqdm(
+        total=sum(costs[i] for i in missing),
+        delay=2,
+        leave=False,
+        disable="TQDM_DISABLE" in os.environ,
+        bar_format="{l_bar}{bar}| {elapsed}, {remaining} left{postfix}",
+    )
     for group, results in joblib.Parallel(n_jobs, return_as="generator_unordered", max_nbytes=None)(work):
         for i, (history, failure) in zip(group, results):
             histories[i] = history
@@ -164,7 +199,7 @@ def grouped(missing: list[int], runs: list[dict], costs: list[float], device: st
     groups = []
     for cell in cells.values():
         size = MOST_REPLICAS if device != "cpu" else max(1, int(share / costs[cell[0]]))
-        groups += [cell[start:start + size] for start in range(0, len(cell), size)]
+        groups += [cell[start : start + size] for start in range(0, len(cell), size)]
     return sorted(groups, key=lambda group: -sum(costs[i] for i in group))
 
 
@@ -191,17 +226,21 @@ def train_group(model: nn.Module, data: Dataset, runs: list[dict], settings: dic
     if settings["device"] == "cuda":
         torch.cuda.empty_cache()
     half = len(runs) // 2
-    return name, [result for part in (runs[:half], runs[half:])
-                  for result in train_group(model, data, part, settings)[1]]
+    return name, [
+        result for part in (runs[:half], runs[half:]) for result in train_group(model, data, part, settings)[1]
+    ]
 
 
 def train_alone(model: nn.Module, data: Dataset, runs: list[dict], settings: dict) -> list[pd.DataFrame]:
     """Each run by ``train``."""
-    choices = {name: settings[name] for name in ("schedule", "warmup", "shuffle", "replacement", "drop_last",
-                                                 "evaluate_every", "device")}
+    choices = {
+        name: settings[name]
+        for name in ("schedule", "warmup", "shuffle", "replacement", "drop_last", "evaluate_every", "device")
+    }
     histories = [train(model, data, **run, **choices, **settings["budget"])[0] for run in runs]
-    return [history.rename(columns={"learning_rate": "current_learning_rate"}).assign(replicas=1)
-            for history in histories]
+    return [
+        history.rename(columns={"learning_rate": "current_learning_rate"}).assign(replicas=1) for history in histories
+    ]
 
 
 def train_replicas(model: nn.Module, data: Dataset, runs: list[dict], settings: dict) -> list[pd.DataFrame]:
@@ -227,14 +266,28 @@ def train_replicas(model: nn.Module, data: Dataset, runs: list[dict], settings: 
         evaluations = replicas.evaluate()
         for r, summed, (train_loss, test_loss, accuracy) in zip(active, losses, evaluations):
             finite = math.isfinite(train_loss) and math.isfinite(test_loss)
-            rows[r].append({
-                "iteration": iteration, "epoch": iteration / per_epoch, "batches": iteration, "samples": samples,
-                "seconds": seconds, "current_learning_rate": rates[r] * factor,
-                "batch_loss": summed / (samples - trained_on) if samples > trained_on else math.nan,
-                "train_loss": train_loss, "test_loss": test_loss, "test_accuracy": accuracy,
-                "status": "ok" if finite else "diverged", "replicas": len(runs)})
-        going_on = [i for i, r in enumerate(active) if rows[r][-1]["status"] == "ok" and not (
-            settings["target"] is not None and rows[r][-1][settings["target_loss"]] <= settings["target"])]
+            rows[r].append(
+                {
+                    "iteration": iteration,
+                    "epoch": iteration / per_epoch,
+                    "batches": iteration,
+                    "samples": samples,
+                    "seconds": seconds,
+                    "current_learning_rate": rates[r] * factor,
+                    "batch_loss": summed / (samples - trained_on) if samples > trained_on else math.nan,
+                    "train_loss": train_loss,
+                    "test_loss": test_loss,
+                    "test_accuracy": accuracy,
+                    "status": "ok" if finite else "diverged",
+                    "replicas": len(runs),
+                }
+            )
+        going_on = [
+            i
+            for i, r in enumerate(active)
+            if rows[r][-1]["status"] == "ok"
+            and not (settings["target"] is not None and rows[r][-1][settings["target_loss"]] <= settings["target"])
+        ]
         if iteration == planned or not going_on:
             return [pd.DataFrame(history) for history in rows]
         if len(going_on) < len(active):
@@ -247,12 +300,17 @@ def train_replicas(model: nn.Module, data: Dataset, runs: list[dict], settings: 
             epoch, first = divmod(iteration, per_epoch)
             count = min(evaluate_at - iteration, per_epoch - first)
             batches = slice(first * batch_size, min((first + count) * batch_size, kept))
-            orders = {seed: epoch_order(len(data), seed, epoch, settings["shuffle"], settings["replacement"])[batches]
-                      for seed in {runs[r]["seed"] for r in active}}
-            factors = [schedule_factor(i, settings["schedule"], settings["warmup"], planned)
-                       for i in range(iteration, iteration + count)]
-            replicas.advance(np.stack([orders[runs[r]["seed"]] for r in active]), batch_size,
-                             np.outer(rates[active], factors))
+            orders = {
+                seed: epoch_order(len(data), seed, epoch, settings["shuffle"], settings["replacement"])[batches]
+                for seed in {runs[r]["seed"] for r in active}
+            }
+            factors = [
+                schedule_factor(i, settings["schedule"], settings["warmup"], planned)
+                for i in range(iteration, iteration + count)
+            ]
+            replicas.advance(
+                np.stack([orders[runs[r]["seed"]] for r in active]), batch_size, np.outer(rates[active], factors)
+            )
             iteration, samples, factor = iteration + count, samples + batches.stop - batches.start, factors[-1]
         seconds += (time.perf_counter() - started) / len(active)
 
@@ -263,7 +321,7 @@ def with_target(history: pd.DataFrame, settings: dict) -> pd.DataFrame:
         return history
     reached = np.flatnonzero(history[settings["target_loss"]] <= settings["target"])
     if len(reached):
-        history = history.iloc[:reached[0] + 1].copy()
+        history = history.iloc[: reached[0] + 1].copy()
     if history["status"].iloc[-1] == "ok":
         history.loc[history.index[-1], "status"] = "reached" if len(reached) else "not reached"
     return history
@@ -273,8 +331,13 @@ def run_keys(model: nn.Module, data: Dataset, runs: list[dict], settings: dict) 
     """What a finished run is found under: a hash of everything that determines it."""
     if not all(type(module).__module__.startswith("torch.") for module in model.modules()):
         return [None] * len(runs)  # the code of such a module is not in its name
-    common = {"model": repr(model), "data": joblib.hash(data), "settings": settings, "code": of_modules(__name__),
-              "versions": [torch.__version__, np.__version__, numba.__version__]}
+    common = {
+        "model": repr(model),
+        "data": joblib.hash(data),
+        "settings": settings,
+        "code": of_modules(__name__),
+        "versions": [torch.__version__, np.__version__, numba.__version__],
+    }
     return [digest(canonical([common, run], "A sweep")) for run in runs]
 
 

@@ -3,6 +3,7 @@
 The loop counts its own batches, iterations and samples. ``lib.plan.TrainingPlan``
 predicts the same numbers without running anything.
 """
+
 import math
 import os
 import time
@@ -33,13 +34,31 @@ OPTIMIZERS = {
 SCHEDULES = ("constant", "cosine")
 
 
-def train(model: nn.Module, data: Dataset, batch_size: int, *, learning_rate: float = 0.1, optimizer: str = "sgd",
-          schedule: str = "constant", warmup: int = 0, epochs: int | None = None, iterations: int | None = None,
-          samples: int | None = None, seconds: float | None = None, seed: int = 0, shuffle: bool = True,
-          replacement: bool = False, drop_last: bool = False, evaluate_every: int | None = None,
-          accumulation_steps: int = 1, tail: str = "flush", checkpoint: str | Path | None = None,
-          checkpoint_every: int | None = None, device: str | None = None,
-          devices: "OneDevice | None" = None) -> tuple[pd.DataFrame, nn.Module]:
+def train(
+    model: nn.Module,
+    data: Dataset,
+    batch_size: int,
+    *,
+    learning_rate: float = 0.1,
+    optimizer: str = "sgd",
+    schedule: str = "constant",
+    warmup: int = 0,
+    epochs: int | None = None,
+    iterations: int | None = None,
+    samples: int | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+    shuffle: bool = True,
+    replacement: bool = False,
+    drop_last: bool = False,
+    evaluate_every: int | None = None,
+    accumulation_steps: int = 1,
+    tail: str = "flush",
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int | None = None,
+    device: str | None = None,
+    devices: "OneDevice | None" = None,
+) -> tuple[pd.DataFrame, nn.Module]:
     """Train a fresh copy of ``model``; return its history and the trained copy.
 
     Parameters
@@ -106,13 +125,22 @@ def train(model: nn.Module, data: Dataset, batch_size: int, *, learning_rate: fl
     TypeError, ValueError
         An argument is unusable; the message names it, its value and the remedy.
     """
-    choices = {name: value for name, value in locals().items()
-               if name not in ("model", "data", "checkpoint", "checkpoint_every", "device", "devices")}
+    choices = {
+        name: value
+        for name, value in locals().items()
+        if name not in ("model", "data", "checkpoint", "checkpoint_every", "device", "devices")
+    }
     devices = devices or OneDevice()
     budget = {"epochs": epochs, "iterations": iterations, "samples": samples, "seconds": seconds}
     shared = {"drop_last": drop_last, "world_size": devices.size, "pad_to_even": devices.pad_to_even}
-    planned = planned_iterations(len(data), batch_size, budget=budget, accumulation_steps=accumulation_steps,
-                                 tail=accumulation.check_tail(tail), **shared)
+    planned = planned_iterations(
+        len(data),
+        batch_size,
+        budget=budget,
+        accumulation_steps=accumulation_steps,
+        tail=accumulation.check_tail(tail),
+        **shared,
+    )
     check_choices(learning_rate, optimizer, schedule, warmup, evaluate_every, planned)
     check_every("checkpoint_every", checkpoint_every)
     learning_rate = float(learning_rate)  # a NumPy number could not be read back from a checkpoint
@@ -131,8 +159,10 @@ def train(model: nn.Module, data: Dataset, batch_size: int, *, learning_rate: fl
     losses, sizes = [], []  # of the batches since the last evaluation
     if checkpoint:
         checkpoint_every = checkpoint_every or max(1, per_epoch // accumulation_steps)
-        checkpoints = Checkpoints(checkpoint, choices | shared | {
-            "model": model, "data": data.checksum(), "dtype": x_train.dtype, "device": device.type})
+        checkpoints = Checkpoints(
+            checkpoint,
+            choices | shared | {"model": model, "data": data.checksum(), "dtype": x_train.dtype, "device": device.type},
+        )
         if saved := checkpoints.load(model, update):
             rows, iteration, batches, samples_seen, losses, sizes, spent = saved
             epoch = batches / per_epoch
@@ -151,25 +181,41 @@ def train(model: nn.Module, data: Dataset, batch_size: int, *, learning_rate: fl
         train_loss, _ = devices.mean_loss(model, x_train[:1000], y_train[:1000])
         test_loss, test_accuracy = devices.mean_loss(model, x_test, y_test)
         finite = math.isfinite(train_loss) and math.isfinite(test_loss)
-        rows.append({"iteration": iteration, "epoch": epoch, "batches": batches, "samples": samples_seen,
-                     "seconds": paused - started, "learning_rate": update.param_groups[0]["lr"],
-                     "batch_loss": batch_loss, "train_loss": train_loss, "test_loss": test_loss,
-                     "test_accuracy": test_accuracy, "status": "ok" if finite else "diverged"})
+        rows.append(
+            {
+                "iteration": iteration,
+                "epoch": epoch,
+                "batches": batches,
+                "samples": samples_seen,
+                "seconds": paused - started,
+                "learning_rate": update.param_groups[0]["lr"],
+                "batch_loss": batch_loss,
+                "train_loss": train_loss,
+                "test_loss": test_loss,
+                "test_accuracy": test_accuracy,
+                "status": "ok" if finite else "diverged",
+            }
+        )
         progress.update(iteration - progress.n)
         started += clock() - paused
         return finite
 
     def finished() -> bool:
-        return (epoch >= most["epochs"] or iteration >= most["iterations"] or samples_seen >= most["samples"]
-                or clock() - started >= most["seconds"])
+        return (
+            epoch >= most["epochs"]
+            or iteration >= most["iterations"]
+            or samples_seen >= most["samples"]
+            or clock() - started >= most["seconds"]
+        )
 
     finite = bool(rows) or evaluate()
     while finite and not finished():
         order = devices.share(epoch_order(len(data), seed, batches // per_epoch, shuffle, replacement))
         order = torch.from_numpy(order).to(device)
         x_epoch, y_epoch = x_train[order].split(batch_size), y_train[order].split(batch_size)
-        steps = accumulation.schedule([len(x) for x in x_epoch[:per_epoch]], accumulation_steps, tail,
-                                      batches // per_epoch)
+        steps = accumulation.schedule(
+            [len(x) for x in x_epoch[:per_epoch]], accumulation_steps, tail, batches // per_epoch
+        )
         done = batches % per_epoch  # more than 0 if the run goes on from a checkpoint
         for x, y, step in zip(x_epoch[done:], y_epoch[done:], steps[done:]):
             if step.begins:
@@ -192,8 +238,9 @@ def train(model: nn.Module, data: Dataset, batch_size: int, *, learning_rate: fl
             if (step.ends and iteration % evaluate_every == 0) if evaluate_every else batches % per_epoch == 0:
                 finite = evaluate()
             if checkpoint and step.ends and iteration % checkpoint_every == 0 and devices.rank == 0:
-                checkpoints.save(model, update, (rows, iteration, batches, samples_seen, losses, sizes,
-                                                 clock() - started))
+                checkpoints.save(
+                    model, update, (rows, iteration, batches, samples_seen, losses, sizes, clock() - started)
+                )
             if not finite or finished():
                 break
     if rows[-1]["batches"] != batches:
@@ -262,8 +309,10 @@ def planned_iterations(num_samples: int, batch_size: int, drop_last: bool, budge
     """
     given = {name: number for name, number in budget.items() if number is not None}
     if len(given) != 1:
-        raise ValueError(f"The budget is {given or 'missing'}; give exactly one of epochs, iterations, samples, seconds.")
-    (name, number), = given.items()
+        raise ValueError(
+            f"The budget is {given or 'missing'}; give exactly one of epochs, iterations, samples, seconds."
+        )
+    ((name, number),) = given.items()
     fields = {"num_samples": num_samples, "batch_size": batch_size, "drop_last": drop_last} | choices
     if name == "epochs":
         return TrainingPlan(epochs=number, **fields).total_iterations
@@ -274,8 +323,10 @@ def planned_iterations(num_samples: int, batch_size: int, drop_last: bool, budge
         if not number > 0:
             raise ValueError(f"seconds is {number}, but it must be more than 0.")
         if block.world_size > 1:
-            raise ValueError(f"seconds is {number}, but {block.world_size} devices have no common clock; give epochs, "
-                             f"iterations or samples.")
+            raise ValueError(
+                f"seconds is {number}, but {block.world_size} devices have no common clock; give epochs, "
+                f"iterations or samples."
+            )
         return None
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise ValueError(f"samples is {number!r}, but it must be a whole number of at least 1.")
@@ -283,8 +334,9 @@ def planned_iterations(num_samples: int, batch_size: int, drop_last: bool, budge
     return bisect_left(range(plan.total_iterations + 1), number, key=plan.samples_after)
 
 
-def check_choices(learning_rate: float, optimizer: str, schedule: str, warmup: int, evaluate_every: int | None,
-                  planned: int | None):
+def check_choices(
+    learning_rate: float, optimizer: str, schedule: str, warmup: int, evaluate_every: int | None, planned: int | None
+):
     """Refuse an unusable choice with one sentence."""
     if not 0 < learning_rate < math.inf:
         raise ValueError(f"learning_rate is {learning_rate}, but it must be more than 0 and finite.")
@@ -295,8 +347,10 @@ def check_choices(learning_rate: float, optimizer: str, schedule: str, warmup: i
     if isinstance(warmup, bool) or not isinstance(warmup, int) or warmup < 0:
         raise ValueError(f"warmup is {warmup!r}, but it must be a whole number of iterations, 0 for none.")
     if schedule != "constant" and planned is None:
-        raise ValueError(f"schedule is {schedule!r}, which must know its last iteration, but the budget is in seconds; "
-                         f"give epochs, iterations or samples.")
+        raise ValueError(
+            f"schedule is {schedule!r}, which must know its last iteration, but the budget is in seconds; "
+            f"give epochs, iterations or samples."
+        )
     if planned is not None and warmup >= planned:
         raise ValueError(f"warmup is {warmup} iterations, but the whole run has {planned}; use a shorter warm-up.")
     check_every("evaluate_every", evaluate_every)
@@ -305,12 +359,13 @@ def check_choices(learning_rate: float, optimizer: str, schedule: str, warmup: i
 def check_every(name: str, iterations: int | None):
     """Refuse an interval that is not a whole number of iterations."""
     if iterations is not None and (isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1):
-        raise ValueError(f"{name} is {iterations!r}, but it must be a whole number of iterations, "
-                         f"or None for once an epoch.")
+        raise ValueError(
+            f"{name} is {iterations!r}, but it must be a whole number of iterations, or None for once an epoch."
+        )
 
 
 def fastest_device() -> str:
-    """"cuda", "mps" or "cpu"; MPS only for float32, the only one of the two precisions it has."""
+    """ "cuda", "mps" or "cpu"; MPS only for float32, the only one of the two precisions it has."""
     if torch.cuda.is_available():
         return "cuda"
     if torch.backends.mps.is_available() and torch.get_default_dtype() == torch.float32:
@@ -320,5 +375,7 @@ def fastest_device() -> str:
 
 def on_device(data: Dataset, device: torch.device, dtype: torch.dtype) -> list[torch.Tensor]:
     """``x_train, y_train, x_test, y_test`` of a dataset as tensors on a device."""
-    return [torch.from_numpy(array).to(device, dtype if array.dtype.kind == "f" else None)
-            for array in (data.x_train, data.y_train, data.x_test, data.y_test)]
+    return [
+        torch.from_numpy(array).to(device, dtype if array.dtype.kind == "f" else None)
+        for array in (data.x_train, data.y_train, data.x_test, data.y_test)
+    ]

@@ -1,12 +1,24 @@
 """What several test files need: a real browser, one thread, float64."""
+
 import os
 from pathlib import Path
 
 import pytest
 import torch
 
-CHROMIUM = next((p for p in ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome",
-                             "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"] if Path(p).exists()), None)
+CHROMIUM = next(
+    (
+        p
+        for p in [
+            "/usr/bin/chromium",
+            "/usr/bin/chromium-browser",
+            "/usr/bin/google-chrome",
+            "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+        ]
+        if Path(p).exists()
+    ),
+    None,
+)
 
 
 @pytest.fixture(scope="module")  # not longer: Playwright's event loop would be in the way of the notebooks' kernels
@@ -15,10 +27,19 @@ def browser():
         message = "Chromium is not installed; on Debian: apt-get install chromium"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[
-            "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", "--disable-sync"])
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+            ],
+        )
         yield browser
         browser.close()
 

@@ -1,9 +1,11 @@
 """Accumulation: the same gradient as the big batch's, counts as the plan says, and the four tails."""
+
 from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
@@ -40,9 +42,15 @@ def unit_gradients(tail, epochs, micro_batches=10, accumulation_steps=4):
     return w.item(), iterations
 
 
-@pytest.mark.parametrize("tail, weight, iterations, weight_2, iterations_2", [
-    ("flush", -3.0, 3, -6.0, 6), ("flush-fixed", -2.5, 3, -5.0, 6), ("carry", -2.0, 2, -5.0, 5),
-    ("drop", -2.0, 2, -4.0, 4)])
+@pytest.mark.parametrize(
+    "tail, weight, iterations, weight_2, iterations_2",
+    [
+        ("flush", -3.0, 3, -6.0, 6),
+        ("flush-fixed", -2.5, 3, -5.0, 6),
+        ("carry", -2.0, 2, -5.0, 5),
+        ("drop", -2.0, 2, -4.0, 4),
+    ],
+)
 def test_ten_micro_batches_in_fours(tail, weight, iterations, weight_2, iterations_2):
     """What Hugging Face (flush), Lightning (flush-fixed), Keras and optax (carry) were measured to do."""
     assert unit_gradients(tail, epochs=1) == (weight, iterations)
@@ -68,20 +76,25 @@ def test_a_schedule_is_whole(sizes, accumulation_steps, tail):
                 factors = []
             factors.append(step.factor)
             if step.ends:
-                assert len(factors) == accumulation_steps or tail.startswith("flush") and len(factors) < accumulation_steps
+                assert (
+                    len(factors) == accumulation_steps or tail.startswith("flush") and len(factors) < accumulation_steps
+                )
                 assert tail == "flush-fixed" or sum(factors) == pytest.approx(1)
                 factors, number = None, number + 1
     if tail != "drop" or len(sizes) >= accumulation_steps:
-        plan = TrainingPlan(len(sizes), 1, epochs=2 * accumulation_steps, accumulation_steps=accumulation_steps,
-                            tail=check_tail(tail))
+        plan = TrainingPlan(
+            len(sizes), 1, epochs=2 * accumulation_steps, accumulation_steps=accumulation_steps, tail=check_tail(tail)
+        )
         assert number == plan.total_iterations
     else:
         assert number == 0
 
 
 @pytest.mark.parametrize("tail", TAILS)
-@pytest.mark.parametrize("batch_size, accumulation_steps, drop_last", [
-    (10, 1, False), (10, 4, False), (50, 2, False), (50, 4, True), (64, 8, False), (7, 3, True)])
+@pytest.mark.parametrize(
+    "batch_size, accumulation_steps, drop_last",
+    [(10, 1, False), (10, 4, False), (50, 2, False), (50, 4, True), (64, 8, False), (7, 3, True)],
+)
 def test_counts_equal_the_plan(batch_size, accumulation_steps, drop_last, tail):
     epochs = 5
     fields = dict(drop_last=drop_last, accumulation_steps=accumulation_steps)
@@ -100,7 +113,9 @@ def test_counts_equal_the_plan(batch_size, accumulation_steps, drop_last, tail):
 @pytest.mark.parametrize("tail", ["flush", "carry", "drop"])
 @pytest.mark.parametrize("samples", [1, 39, 40, 41, 230, 231, 1900])
 def test_a_budget_in_samples_ends_with_the_first_iteration_that_reaches_it(samples, tail):
-    history, _ = train(MODEL, DATA, 10, samples=samples, accumulation_steps=4, tail=tail, evaluate_every=1, device="cpu")
+    history, _ = train(
+        MODEL, DATA, 10, samples=samples, accumulation_steps=4, tail=tail, evaluate_every=1, device="cpu"
+    )
     assert history["samples"].iloc[-1] >= samples and (history["samples"].iloc[:-1] < samples).all()
     planned = planned_iterations(len(DATA), 10, False, {"samples": samples}, accumulation_steps=4, tail=tail)
     assert planned == history["iteration"].iloc[-1]
@@ -125,7 +140,7 @@ def test_carrying_goes_on_in_the_next_epoch():
     model = initialized(MODEL, 0)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.2)
     for first in range(0, len(micro_batches) // 5 * 5, 5):
-        together = torch.cat(micro_batches[first:first + 5])
+        together = torch.cat(micro_batches[first : first + 5])
         optimizer.zero_grad()
         F.cross_entropy(model(x[together]), y[together]).backward()
         optimizer.step()
@@ -176,27 +191,34 @@ def test_two_and_ninety_eight_tokens():
     def whole_padded(model):
         F.cross_entropy(model(flat[1]), flat[0], ignore_index=-100).backward()
 
-    torch.testing.assert_close(gradient(lambda model: accumulate(model, padded))[1], gradient(whole_padded)[1],
-                               rtol=0, atol=1e-14)
+    torch.testing.assert_close(
+        gradient(lambda model: accumulate(model, padded))[1], gradient(whole_padded)[1], rtol=0, atol=1e-14
+    )
     with pytest.raises(ValueError, match="nothing to average"):
         accumulate(Tokens(), padded[-1:])
 
 
 def test_batch_norm_makes_equality_impossible():
     data = replace(DATA, x_train=DATA.x_train[:200], y_train=DATA.y_train[:200])
-    for model, equal in [(nn.Sequential(nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 10)), True),
-                         (nn.Sequential(nn.Linear(64, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, 10)), False)]:
+    for model, equal in [
+        (nn.Sequential(nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 10)), True),
+        (nn.Sequential(nn.Linear(64, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, 10)), False),
+    ]:
         _, big = train(model, data, 100, epochs=2, device="cpu")
         _, small = train(model, data, 25, epochs=2, accumulation_steps=4, device="cpu")
         difference = (weights(big) - weights(small)).abs().max()
         assert difference < 1e-12 if equal else difference > 1e-3
 
 
-@pytest.mark.parametrize("choices, error, words", [
-    (dict(tail="keep"), ValueError, "tail is 'keep'"),
-    (dict(accumulation_steps=0), ValueError, "accumulation_steps is 0"),
-    (dict(accumulation_steps=2.0), TypeError, "accumulation_steps is 2.0"),
-    (dict(accumulation_steps=6, tail="drop"), ValueError, "the weights are never updated")])
+@pytest.mark.parametrize(
+    "choices, error, words",
+    [
+        (dict(tail="keep"), ValueError, "tail is 'keep'"),
+        (dict(accumulation_steps=0), ValueError, "accumulation_steps is 0"),
+        (dict(accumulation_steps=2.0), TypeError, "accumulation_steps is 2.0"),
+        (dict(accumulation_steps=6, tail="drop"), ValueError, "the weights are never updated"),
+    ],
+)
 def test_bad_input(choices, error, words):
     with pytest.raises(error, match=words):
         train(MODEL, DATA, 50, epochs=1, device="cpu", **choices)

@@ -7,6 +7,7 @@ perceptron of as many weights as ours. The margins are about four standard error
 over three seeds (ten seeds gave standard deviations of 0.1, 1.0 and 0.8 points), and no
 less than the difference between the two published numbers.
 """
+
 import pytest
 
 from lib.data import mnist1d
@@ -14,11 +15,25 @@ from lib.models import cnn, logistic, mlp
 from lib.sweep import sweep
 
 
-@pytest.mark.parametrize("model, accuracy, margin", [
-    (logistic(), 0.315, 0.01), (mlp(), 0.65, 0.025), (cnn(), 0.93, 0.02)], ids=["logistic", "mlp", "cnn"])
+@pytest.mark.parametrize(
+    "model, accuracy, margin",
+    [(logistic(), 0.315, 0.01), (mlp(), 0.65, 0.025), (cnn(), 0.93, 0.02)],
+    ids=["logistic", "mlp", "cnn"],
+)
 def test_published_accuracy(model, accuracy, margin):
-    table = sweep(model, mnist1d(4000, 1000), batch_size=100, learning_rate=0.01, seed=range(3), optimizer="adam",
-                  iterations=6000, evaluate_every=1000, shuffle=False, device="cpu", cache=False)
+    table = sweep(
+        model,
+        mnist1d(4000, 1000),
+        batch_size=100,
+        learning_rate=0.01,
+        seed=range(3),
+        optimizer="adam",
+        iterations=6000,
+        evaluate_every=1000,
+        shuffle=False,
+        device="cpu",
+        cache=False,
+    )
     last = table.groupby("seed").last()
     assert (last["status"] == "ok").all()
     assert last["test_accuracy"].mean() == pytest.approx(accuracy, abs=margin), last["test_accuracy"].tolist()

@@ -1,4 +1,5 @@
 """Every statement of the two notes has a verdict, a lesson, and evidence that stands in it."""
+
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from lib.experiments.appendix import CONTRADICTIONS, benchmark, boxes, claims, r
 ROOT = Path(__file__).resolve().parents[1]
 CLAIMS = read_claims()
 IDS = [f"{note}{number}" for note, last in [("A", 13), ("B", 20), ("C", 21)] for number in range(1, last + 1)]
-KEYS = set(re.findall(r"^@\w+\{([^,]+),", (ROOT / "references.bib").read_text(), flags=re.MULTILINE))
+KEYS = set(re.findall(r"^@\w+\{([^,]+),", (ROOT / "references.bib").read_text(encoding="utf-8"), flags=re.MULTILINE))
 
 
 BOXES = boxes()
@@ -25,7 +26,7 @@ def test_a_claim_has_the_verdict_of_its_lesson(claim):
     assert claim["verdict"] in VERDICTS and claim["quote"] and claim["precisely"].endswith(".")
     assert set(claim.get("sources", [])) <= KEYS
     if "evidence" in claim:  # an exact statement: its lesson asserts it
-        lines = (ROOT / "lessons" / f"{claim['lesson']}.md").read_text().splitlines()
+        lines = (ROOT / "lessons" / f"{claim['lesson']}.md").read_text(encoding="utf-8").splitlines()
         assert claim["evidence"].startswith("assert ")
         assert any(line.strip().startswith(claim["evidence"]) for line in lines), "the lesson no longer asserts this"
     else:  # a measured one: a box of its lesson names it and came to the same verdict
@@ -34,7 +35,10 @@ def test_a_claim_has_the_verdict_of_its_lesson(claim):
 
 
 def test_every_box_is_read_and_names_known_claims():
-    sources = [(ROOT / "lessons" / f"{lesson}.md").read_text() for lesson in sorted({box["lesson"] for box in BOXES})]
+    sources = [
+        (ROOT / "lessons" / f"{lesson}.md").read_text(encoding="utf-8")
+        for lesson in sorted({box["lesson"] for box in BOXES})
+    ]
     assert len(BOXES) == sum(len(re.findall(r"^ClaimTested\(", text, flags=re.MULTILINE)) for text in sources)
     for box in BOXES:
         assert box["found"] and {i for i in box["ids"] if re.fullmatch(r"[ABC]\d+", i)} <= set(IDS)

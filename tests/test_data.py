@@ -1,4 +1,5 @@
 """The datasets: the published samples, offline, cached and checked."""
+
 import random
 import socket
 
@@ -53,14 +54,17 @@ def test_cached(cache, generated):
     assert first.checksum() == second.checksum()
 
 
-@pytest.mark.parametrize("damage", [
-    lambda path: path.write_bytes(b""),
-    lambda path: path.write_bytes(path.read_bytes()[:1_000]),
-    lambda path: path.write_bytes(b"not an archive"),
-    lambda path: path.write_bytes(path.read_bytes().replace(path.read_bytes()[700:704], b"\1\2\3\4", 1)),
-    lambda path: np.savez(path, x_train=np.zeros(3)),
-    lambda path: np.savez(path, **{**np.load(path), "y_test": np.zeros(20, np.int64)}),
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:1_000]),
+        lambda path: path.write_bytes(b"not an archive"),
+        lambda path: path.write_bytes(path.read_bytes().replace(path.read_bytes()[700:704], b"\1\2\3\4", 1)),
+        lambda path: np.savez(path, x_train=np.zeros(3)),
+        lambda path: np.savez(path, **{**np.load(path), "y_test": np.zeros(20, np.int64)}),
+    ],
+)
 def test_a_damaged_cache_is_named_and_made_again(cache, generated, damage):
     good = mnist1d(80, 20).checksum()
     damage(cache / "mnist1d-80-20-42.npz")
@@ -100,10 +104,16 @@ def test_digits():
     assert len(digits(num_test=97)) == 1_700
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: mnist1d(0), "num_train is 0"), (lambda: mnist1d(100.0), "num_train is 100.0"),
-    (lambda: mnist1d(101, 20), "a multiple of 10"), (lambda: mnist1d(80, 20, seed=-1), "seed is -1"),
-    (lambda: digits(num_test=1_797), "num_test is 1797")])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: mnist1d(0), "num_train is 0"),
+        (lambda: mnist1d(100.0), "num_train is 100.0"),
+        (lambda: mnist1d(101, 20), "a multiple of 10"),
+        (lambda: mnist1d(80, 20, seed=-1), "seed is -1"),
+        (lambda: digits(num_test=1_797), "num_test is 1797"),
+    ],
+)
 def test_bad_input(call, words):
     with pytest.raises(ValueError, match=words):
         call()

@@ -1,4 +1,5 @@
 """Several real processes: the weights of one device with the global batch, right averages, no process left behind."""
+
 import os
 import re
 import socket
@@ -31,8 +32,10 @@ pytestmark = pytest.mark.usefixtures("float64")
 @pytest.fixture
 def saboteur(tmp_path, monkeypatch):
     """Makes one rank of the next launch do something in its k-th iteration."""
+
     def prepare(rank, iteration, what):
-        (tmp_path / "sitecustomize.py").write_text(f"""
+        (tmp_path / "sitecustomize.py").write_text(
+            f"""
 import os
 if os.environ.get("RANK") == "{rank}":
     import signal, time, torch
@@ -42,8 +45,11 @@ if os.environ.get("RANK") == "{rank}":
             {what}
         return step(self, *args, **kwargs)
     torch.optim.SGD.step = sabotaged
-""")
+""",
+            encoding="utf-8",
+        )
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
     return prepare
 
 
@@ -60,8 +66,9 @@ def left_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     def ask():
-        listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+        listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, encoding="utf-8", check=True).stdout
         return [line for line in listed.splitlines() if str(tmp_path) in line]
+
     return ask
 
 
@@ -79,14 +86,15 @@ def test_shares_are_those_of_distributed_sampler(num_samples, size, pad_to_even)
         torchs = DistributedSampler(range(num_samples), size, rank, shuffle=False, drop_last=not pad_to_even)
         np.testing.assert_array_equal(shares[rank], order[list(torchs)])
     assert sum(map(len, shares)) == num_samples + plan.samples_repeated_per_epoch - (
-        0 if pad_to_even else plan.samples_dropped_per_epoch)
+        0 if pad_to_even else plan.samples_dropped_per_epoch
+    )
 
 
 def test_iterations_of_all_devices_are_stretches_of_the_common_order():
     order = epoch_order(240, seed=0, epoch=0)
     for batch in range(5):
-        together = np.concatenate([device(rank, 3).share(order)[batch * 16:(batch + 1) * 16] for rank in range(3)])
-        assert sorted(together) == sorted(order[batch * 48:(batch + 1) * 48])
+        together = np.concatenate([device(rank, 3).share(order)[batch * 16 : (batch + 1) * 16] for rank in range(3)])
+        assert sorted(together) == sorted(order[batch * 48 : (batch + 1) * 48])
 
 
 def test_two_devices_equal_one_with_the_global_batch(left_behind):
@@ -128,8 +136,9 @@ def test_three_devices_that_do_not_divide_the_samples():
     assert launched.history["iteration"].iloc[-1] == plan.total_iterations == 8
 
 
-def test_a_killed_process_ends_the_others_and_the_run_goes_on_from_its_checkpoint(saboteur, left_behind, monkeypatch,
-                                                                                   tmp_path):
+def test_a_killed_process_ends_the_others_and_the_run_goes_on_from_its_checkpoint(
+    saboteur, left_behind, monkeypatch, tmp_path
+):
     how = SMALL | dict(first=200, batch_size=10, epochs=3, checkpoint=str(tmp_path / "run"), checkpoint_every=4)
     saboteur(rank=1, iteration=13, what="os.kill(os.getpid(), signal.SIGKILL)")
     started = time.monotonic()
@@ -146,7 +155,9 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on_from_its_checkpoin
 
 def test_a_silent_process_is_not_waited_for(saboteur, left_behind):
     saboteur(rank=1, iteration=3, what="time.sleep(600)")
-    with pytest.raises(RuntimeError, match=r"^Rank 0: another process did not answer within 8 seconds or is gone .*\.$"):
+    with pytest.raises(
+        RuntimeError, match=r"^Rank 0: another process did not answer within 8 seconds or is gone .*\.$"
+    ):
         launch(2, **SMALL, first=200, batch_size=10, epochs=3, timeout=8)
     assert left_behind() == []
 
@@ -171,10 +182,18 @@ def start_alone(monkeypatch, **environment):
         monkeypatch.setenv(name, value)
 
 
-@pytest.mark.parametrize("environment, expected, words", [
-    ({}, None, "this process was started alone; start it with torchrun"),
-    ({"RANK": "2", "WORLD_SIZE": "2"}, None, "RANK is 2, but with WORLD_SIZE 2 ranks go from 0 to 1"),
-    ({"RANK": "0", "WORLD_SIZE": "2"}, 4, "meant for 4 devices, but 2 were started; start it with --nproc-per-node 4")])
+@pytest.mark.parametrize(
+    "environment, expected, words",
+    [
+        ({}, None, "this process was started alone; start it with torchrun"),
+        ({"RANK": "2", "WORLD_SIZE": "2"}, None, "RANK is 2, but with WORLD_SIZE 2 ranks go from 0 to 1"),
+        (
+            {"RANK": "0", "WORLD_SIZE": "2"},
+            4,
+            "meant for 4 devices, but 2 were started; start it with --nproc-per-node 4",
+        ),
+    ],
+)
 def test_a_wrong_world_size_is_refused(monkeypatch, environment, expected, words):
     for name in ("RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
@@ -186,16 +205,45 @@ def test_a_wrong_world_size_is_refused(monkeypatch, environment, expected, words
 
 def test_a_missing_rank_ends_in_a_sentence():
     """One of two processes, started by hand; the other never comes."""
-    environment = os.environ | {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    done = subprocess.run([sys.executable, "-m", "lib.distributed", "--batch-size", "10", "--epochs", "1", "--timeout", "2",
-                           "--data", "digits", "--device", "cpu"], env=environment, capture_output=True, text=True, timeout=60)
+    environment = os.environ | {
+        "RANK": "0",
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+    }
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "lib.distributed",
+            "--batch-size",
+            "10",
+            "--epochs",
+            "1",
+            "--timeout",
+            "2",
+            "--data",
+            "digits",
+            "--device",
+            "cpu",
+        ],
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
     assert done.returncode == 1
     assert re.fullmatch(r"rank 0: not all of the 2 processes came within 2 seconds .*\.\n", done.stderr), done.stderr
 
 
-@pytest.mark.parametrize("choices, words", [
-    (dict(world_size=0), "world_size is 0"), (dict(world_size=2.0), "world_size is 2.0"),
-    (dict(world_size=True), "world_size is True")])
+@pytest.mark.parametrize(
+    "choices, words",
+    [
+        (dict(world_size=0), "world_size is 0"),
+        (dict(world_size=2.0), "world_size is 2.0"),
+        (dict(world_size=True), "world_size is True"),
+    ],
+)
 def test_bad_world_sizes(choices, words):
     with pytest.raises(ValueError, match=words):
         launch(**choices, batch_size=10, epochs=1)
@@ -231,9 +279,15 @@ dist.destroy_process_group()
 def test_every_rank_evaluates_the_same_model_with_batch_norm():
     """Each rank sees other batches, so its own running means differ; those of rank 0 are the model's."""
     port = str(free_port())
-    ranks = [subprocess.Popen([sys.executable, "-c", TWO_RANKS], stdout=subprocess.PIPE, text=True,
-                              env=os.environ | {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
-                                                "MASTER_PORT": port}) for rank in range(2)]
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", TWO_RANKS],
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            env=os.environ | {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port},
+        )
+        for rank in range(2)
+    ]
     printed = [float(number) for rank in ranks for number in rank.communicate(timeout=60)[0].split()]
     np.testing.assert_allclose(printed, printed[0], rtol=0, atol=1e-12)
     assert len(printed) == 4

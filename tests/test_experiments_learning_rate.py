@@ -1,4 +1,5 @@
 """The lowest point between grid values, and runs that diverge."""
+
 import math
 from dataclasses import replace
 
@@ -22,7 +23,7 @@ def test_summit_finds_the_lowest_point_of_a_parabola(lowest):
 
 def test_summit_beside_a_run_that_diverged_stays_within_half_a_step():
     grid = pd.DataFrame({"learning_rate": [0.1, 0.15, 0.225], "score": [0.8, 0.7, np.inf]})
-    assert 0.15 / STEP ** 0.5 < summit(grid) < 0.15
+    assert 0.15 / STEP**0.5 < summit(grid) < 0.15
 
 
 def test_ends_has_one_row_a_run_and_marks_the_diverged():

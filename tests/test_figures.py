@@ -1,4 +1,5 @@
 """Figures and claim boxes: complete, the same each time, and loud when the numbers leave them."""
+
 import re
 from xml.etree import ElementTree
 
@@ -29,7 +30,9 @@ def test_svg_is_well_formed_labelled_and_repeats():
 
 
 def test_every_colour_follows_the_theme():
-    bare = set(re.findall(r"(?<!, )#[0-9a-f]{6}", re.sub(r"var\([^)]*\)|url\(#[^)]*\)|href=\"#[^\"]*\"", "", shown().svg())))
+    bare = set(
+        re.findall(r"(?<!, )#[0-9a-f]{6}", re.sub(r"var\([^)]*\)|url\(#[^)]*\)|href=\"#[^\"]*\"", "", shown().svg()))
+    )
     assert bare == set()
     assert all(f"var(--figure-{name}" in shown().svg() for name in ["ink", "grid", *"123456"])
 

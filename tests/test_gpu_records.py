@@ -1,4 +1,5 @@
 """Where a GPU has been measured, the lessons show it beside the CPU; a stand-in plays the GPU here."""
+
 import os
 import shutil
 from dataclasses import replace
@@ -30,10 +31,14 @@ def as_gpu(tmp_path, monkeypatch):
 
     def put(name, change=lambda table: table):
         record = records.load(f"{name}-cpu")
-        provenance = record.provenance | {"device": "cuda", "machine": record.provenance["machine"] | {"gpu": "Abacus 9000"}}
+        provenance = record.provenance | {
+            "device": "cuda",
+            "machine": record.provenance["machine"] | {"gpu": "Abacus 9000"},
+        }
         tables = {title: change(table) for title, table in record.tables.items()}
         records.save(f"{name}-cuda", replace(record, tables=tables, provenance=provenance))
         return folder
+
     return put
 
 

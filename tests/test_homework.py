@@ -1,4 +1,5 @@
 """The graders are graded: right answers pass, each known mistake gets its own hint, whoever the student is."""
+
 import importlib
 import json
 import os
@@ -14,8 +15,15 @@ from lib.homework.__main__ import code_cells
 ROOT = Path(__file__).resolve().parents[1]
 HOMEWORKS = [path.stem for path in sorted((ROOT / "exercises").glob("hw*.md"))]
 ANSWERS = {name: importlib.import_module(f"tests.homework.{name}") for name in HOMEWORKS}
-RIGHT = [(hw, question, number) for hw in HOMEWORKS for question, codes in ANSWERS[hw].RIGHT.items() for number in range(len(codes))]
-WRONG = [(hw, question, mistake) for hw in HOMEWORKS for question, codes in ANSWERS[hw].WRONG.items() for mistake in codes]
+RIGHT = [
+    (hw, question, number)
+    for hw in HOMEWORKS
+    for question, codes in ANSWERS[hw].RIGHT.items()
+    for number in range(len(codes))
+]
+WRONG = [
+    (hw, question, mistake) for hw in HOMEWORKS for question, codes in ANSWERS[hw].WRONG.items() for mistake in codes
+]
 
 
 @pytest.fixture(scope="session")
@@ -28,11 +36,19 @@ def released(tmp_path_factory):
             made[name] = None
             out = release(ROOT / "exercises" / f"{name}.md", tmp_path_factory.mktemp("release") / name)
             with zipfile.ZipFile(out / "autograder.zip") as archive:
-                questions = [checks.read(archive.read(file).decode(), file) for file in sorted(archive.namelist())
-                             if file.startswith("tests/q")]
-            made[name] = out, {question.name: question for question in questions}, given(out / "student" / f"{name}.ipynb")
+                questions = [
+                    checks.read(archive.read(file).decode(), file)
+                    for file in sorted(archive.namelist())
+                    if file.startswith("tests/q")
+                ]
+            made[name] = (
+                out,
+                {question.name: question for question in questions},
+                given(out / "student" / f"{name}.ipynb"),
+            )
         assert made[name], f"{name} was not released; the first test that asked for it says why"
         return made[name]
+
     return get
 
 
@@ -41,7 +57,7 @@ def given(notebook: Path) -> dict:
     variables, here = {}, os.getcwd()
     os.chdir(notebook.parent)
     try:
-        for cell in code_cells(json.loads(notebook.read_text())):
+        for cell in code_cells(json.loads(notebook.read_text(encoding="utf-8"))):
             try:
                 exec(cell.replace('"your id"', '"a student"'), variables)
             except Exception:  # a cell that needs an answer
@@ -54,8 +70,10 @@ def given(notebook: Path) -> dict:
 def hints(released, hw, question, code) -> list[str]:
     _, questions, variables = released(hw)
     # an answer may fill a dict that its cell was given, so everybody gets a dict of their own
-    variables = {name: dict(value) if name != "__builtins__" and isinstance(value, dict) else value
-                 for name, value in variables.items()}
+    variables = {
+        name: dict(value) if name != "__builtins__" and isinstance(value, dict) else value
+        for name, value in variables.items()
+    }
     exec(code, variables)
     return [outcome.hint for outcome in checks.run(questions[question], variables) if outcome.hint]
 

@@ -1,4 +1,5 @@
 """Homework 2: no known mistake gives a right number, whoever the student is."""
+
 from lib.homework import parameters
 from lib.homework.answers import close
 from tests.homework.hw02 import collisions

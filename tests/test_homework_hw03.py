@@ -1,4 +1,5 @@
 """The known mistakes of homework 3 never give a right number, whoever the student is."""
+
 import numpy as np
 
 from lib.homework import parameters
@@ -14,10 +15,10 @@ def collisions(p):
     reported = test[row].mean()
     yield from ((reported, validation[row].mean()), (reported, test.mean(axis=1).max()), (reported, test[row].max()))
     d = test[row] - p.other_test
-    half = 2.776 * d.std(ddof=1) / 5 ** 0.5
+    half = 2.776 * d.std(ddof=1) / 5**0.5
     unpaired = (test[row].var(ddof=1) / 5 + np.var(p.other_test, ddof=1) / 5) ** 0.5
     yield from ((half, t * unpaired) for t in (1.96, 2.306, 2.776))
-    yield from ((half, 2.776 * d.std() / 5 ** 0.5), (half, 1.96 / 2.776 * half), (d.mean(), -d.mean()))
+    yield from ((half, 2.776 * d.std() / 5**0.5), (half, 1.96 / 2.776 * half), (d.mean(), -d.mean()))
     rates = {B: B / seconds for B, seconds in p.speed.items()}
     best, largest = max(rates, key=rates.get), max(rates)
     enough, of_largest = (min(B for B in rates if rates[B] >= 0.8 * rates[top]) for top in (best, largest))

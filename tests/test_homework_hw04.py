@@ -1,4 +1,5 @@
 """The known mistakes of homework 4 never give a right number, whoever the student is."""
+
 from lib.homework import parameters
 
 

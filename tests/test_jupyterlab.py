@@ -1,4 +1,5 @@
 """The same cells in a real JupyterLab: alive, moved by the arrow keys, and followed by Python."""
+
 import os
 import socket
 import subprocess
@@ -10,8 +11,10 @@ import nbformat
 import pytest
 from playwright.sync_api import expect
 
-CELLS = ["from lib.widgets import BatchSlicer\nslicer = BatchSlicer(10_000, 300, epochs=3)\nslicer",
-         "print('last batch:', slicer.plan.last_batch_size)"]
+CELLS = [
+    "from lib.widgets import BatchSlicer\nslicer = BatchSlicer(10_000, 300, epochs=3)\nslicer",
+    "print('last batch:', slicer.plan.last_batch_size)",
+]
 
 
 @pytest.fixture(scope="module")
@@ -20,17 +23,33 @@ def lab(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(source) for source in CELLS],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
     nbformat.write(notebook, folder / "slicer.ipynb")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = os.environ | {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "RUNTIME")}
     server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
-         "--IdentityProvider.token=", f"--ServerApp.root_dir={folder}", f"--LabApp.workspaces_dir={folder}/workspaces",
-         f"--LabApp.user_settings_dir={folder}/settings", "--LabApp.news_url=None", "--ServerApp.log_level=ERROR"],
-        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        [
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            "--no-browser",
+            "--ip=127.0.0.1",
+            f"--port={port}",
+            "--allow-root",
+            "--IdentityProvider.token=",
+            f"--ServerApp.root_dir={folder}",
+            f"--LabApp.workspaces_dir={folder}/workspaces",
+            f"--LabApp.user_settings_dir={folder}/settings",
+            "--LabApp.news_url=None",
+            "--ServerApp.log_level=ERROR",
+        ],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(240):

@@ -1,4 +1,5 @@
 """lib is built in floors: a module imports only from floors below it."""
+
 import ast
 import sys
 from pathlib import Path
@@ -10,8 +11,20 @@ NUMBERS = {"numpy", "scipy", "pandas"}
 FLOORS = [  # modules, and the packages they may need beside the standard library
     ({"plan", "claims"}, set()),
     ({"sampling", "data", "statistics", "fingerprint"}, NUMBERS | {"sklearn", "mnist1d"}),
-    ({"accumulation", "checkpoint", "distributed", "models", "training", "replicas", "sweep", "noise_scale", "profiling"},
-     NUMBERS | {"torch", "tqdm", "numba", "joblib", "threadpoolctl"}),
+    (
+        {
+            "accumulation",
+            "checkpoint",
+            "distributed",
+            "models",
+            "training",
+            "replicas",
+            "sweep",
+            "noise_scale",
+            "profiling",
+        },
+        NUMBERS | {"torch", "tqdm", "numba", "joblib", "threadpoolctl"},
+    ),
     ({"records", "figures"}, NUMBERS | {"matplotlib", "cycler", "filelock"}),
 ]
 MODULES = sorted(p for p in LIB.glob("*.py") if p.stem != "__init__")
@@ -20,9 +33,14 @@ MODULES = sorted(p for p in LIB.glob("*.py") if p.stem != "__init__")
 def imports(path):
     """(packages, modules of lib) that a module imports, anywhere in it."""
     packages, ours = set(), set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = ([alias.name for alias in node.names] if isinstance(node, ast.Import) else
-                 [node.module] if isinstance(node, ast.ImportFrom) else [])
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
         for name in names:
             if name == "lib":
                 ours |= {alias.name for alias in node.names}
@@ -39,5 +57,5 @@ def test_a_module_imports_only_from_below(path):
     assert floor is not None, f"lib/{path.name} has no floor; give it one in this test"
     packages, ours = imports(path)
     assert packages <= FLOORS[floor][1]
-    below = set().union(*(modules for modules, _ in FLOORS[:floor + 1]))
+    below = set().union(*(modules for modules, _ in FLOORS[: floor + 1]))
     assert ours <= below

@@ -1,4 +1,5 @@
 """Gradient moments against hand values, and expectations against every batch there is."""
+
 from itertools import combinations, product
 
 import numpy as np
@@ -9,10 +10,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib.models import initialized, mlp
-from lib.noise_scale import (GradientMoments, gradient_moments, noise_scale, squared_deviations, two_batch_estimates,
-                             two_batch_formula)
+from lib.noise_scale import (
+    GradientMoments,
+    gradient_moments,
+    noise_scale,
+    squared_deviations,
+    two_batch_estimates,
+    two_batch_formula,
+)
 from lib.statistics import bootstrap_interval, mean_interval
-
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -28,11 +34,21 @@ def network(dtype=torch.float64):
 
 def sample_gradients(model, x, y):
     """Gradients one sample at a time, shape (N, parameters)."""
-    return torch.stack([torch.cat([g.flatten() for g in torch.autograd.grad(
-        F.cross_entropy(model(x[i:i + 1]), y[i:i + 1]), model.parameters())]) for i in range(len(x))])
+    return torch.stack(
+        [
+            torch.cat(
+                [
+                    g.flatten()
+                    for g in torch.autograd.grad(F.cross_entropy(model(x[i : i + 1]), y[i : i + 1]), model.parameters())
+                ]
+            )
+            for i in range(len(x))
+        ]
+    )
 
 
 # Exact moments
+
 
 def test_a_linear_model_whose_covariance_is_known():
     """At weights 0 the gradient of (w x - y)^2 is -2 y x: moments of 2 y x are those of the gradients."""
@@ -72,6 +88,7 @@ def test_samples_that_agree_have_no_noise_even_in_float32():
 
 
 # The variance of a batch's gradient
+
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 6])
 def test_predicted_variance_is_that_over_all_batches_without_replacement(batch_size):
@@ -116,6 +133,7 @@ def test_measured_variance_of_the_whole_training_set_is_rounding_and_draws_repea
 
 # The two-batch-size estimator
 
+
 def mean_squared_norm(gradients, batches):
     return np.mean([gradients[list(batch)].mean(0).square().sum().item() for batch in batches])
 
@@ -152,12 +170,17 @@ def test_means_are_divided_not_ratios_averaged_and_the_bias_is_the_documented_on
     assert np.isnan(noise_scale(estimates - 4))
 
     rng = np.random.default_rng(0)  # denominators of mean 1 and variance 0.09, 4 of them: bias 0.09 / 4
-    found = mean_interval([noise_scale(pd.DataFrame({"squared_norm": rng.normal(1, 0.3, 4),
-                                                     "trace": rng.normal(1, 0.1, 4)})) for _ in range(3000)])
+    found = mean_interval(
+        [
+            noise_scale(pd.DataFrame({"squared_norm": rng.normal(1, 0.3, 4), "trace": rng.normal(1, 0.1, 4)}))
+            for _ in range(3000)
+        ]
+    )
     assert found.mean - 1 == pytest.approx(0.09 / 4, abs=0.01) and found.low > 1
 
 
 # Refusals
+
 
 def test_refusals():
     model, (x, y) = network(), samples(10)

@@ -1,4 +1,5 @@
 """The built pages: complete, accessible, and alone with themselves. `make test` builds them first."""
+
 import re
 from pathlib import Path
 
@@ -6,8 +7,13 @@ import pytest
 
 HTML = Path(__file__).resolve().parents[1] / "_build/html"
 PAGES = [page for page in sorted(HTML.rglob("*.html")) if "_static" not in page.parts]
-CONTENT = [page for page in PAGES if page.name not in ("genindex.html", "search.html", "index.html")
-           or page.parent.name == "html" and page.name == "index.html"]
+CONTENT = [
+    page
+    for page in PAGES
+    if page.name not in ("genindex.html", "search.html", "index.html")
+    or page.parent.name == "html"
+    and page.name == "index.html"
+]
 
 
 def named(page):
@@ -20,19 +26,23 @@ def test_the_book_is_built():
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_loads_nothing_from_another_host(page):
-    text = page.read_text()
-    loads = re.findall(r'<(?:script|img|iframe|source|video|audio|embed|object)\b[^>]*\b(?:src|data)="((?:https?:)?//[^"]+)',
-                       text)
-    loads += [href for tag, href in re.findall(r'(<link\b[^>]*\bhref="((?:https?:)?//[^"]+)"[^>]*>)', text)
-              if 'rel="canonical"' not in tag]
+    text = page.read_text(encoding="utf-8")
+    loads = re.findall(
+        r'<(?:script|img|iframe|source|video|audio|embed|object)\b[^>]*\b(?:src|data)="((?:https?:)?//[^"]+)', text
+    )
+    loads += [
+        href
+        for tag, href in re.findall(r'(<link\b[^>]*\bhref="((?:https?:)?//[^"]+)"[^>]*>)', text)
+        if 'rel="canonical"' not in tag
+    ]
     loads += re.findall(r'url\(["\']?((?:https?:)?//[^)"\']+)', text)
     assert loads == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_picture_has_alt_text(page):
-    text = page.read_text()
-    for tag in re.findall(r'<img\b[^>]*>', text):
+    text = page.read_text(encoding="utf-8")
+    for tag in re.findall(r"<img\b[^>]*>", text):
         alt = re.search(r'\balt="([^"]*)"', tag)
         assert alt and alt[1].strip() and not re.search(r"\.(svg|png|jpe?g|gif)$", alt[1]), tag
     for tag in re.findall(r'<svg\b[^>]*role="img"[^>]*>', text):
@@ -42,7 +52,7 @@ def test_every_picture_has_alt_text(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_no_error_and_no_machine_path_in_a_page(page):
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     assert "Traceback (most recent call last)" not in text
     assert str(HTML.parents[1]) not in text
 

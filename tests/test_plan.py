@@ -1,4 +1,5 @@
 """TrainingPlan against identities, against PyTorch's loader and sampler, and against bad input."""
+
 import subprocess
 import sys
 from fractions import Fraction
@@ -17,10 +18,15 @@ def plans(draw, largest=300):
     """Any plan that can be made."""
     while True:
         choices = dict(
-            num_samples=draw(st.integers(1, largest)), batch_size=draw(st.integers(1, 40)),
-            epochs=draw(st.integers(1, 5)), drop_last=draw(st.booleans()),
-            accumulation_steps=draw(st.integers(1, 7)), world_size=draw(st.integers(1, 9)),
-            pad_to_even=draw(st.booleans()), tail=draw(st.sampled_from(TAILS)))
+            num_samples=draw(st.integers(1, largest)),
+            batch_size=draw(st.integers(1, 40)),
+            epochs=draw(st.integers(1, 5)),
+            drop_last=draw(st.booleans()),
+            accumulation_steps=draw(st.integers(1, 7)),
+            world_size=draw(st.integers(1, 9)),
+            pad_to_even=draw(st.booleans()),
+            tail=draw(st.sampled_from(TAILS)),
+        )
         try:
             return TrainingPlan(**choices)
         except ValueError:
@@ -35,8 +41,9 @@ def walk(plan):
         updates = samples = 0
         ranks = []
         for rank in range(plan.world_size):
-            sampler = DistributedSampler(range(plan.num_samples), plan.world_size, rank, seed=1,
-                                         drop_last=not plan.pad_to_even)
+            sampler = DistributedSampler(
+                range(plan.num_samples), plan.world_size, rank, seed=1, drop_last=not plan.pad_to_even
+            )
             sampler.set_epoch(epoch)
             ranks.append([len(batch) for batch in BatchSampler(sampler, plan.batch_size, plan.drop_last)])
         for sizes in zip(*ranks, strict=True):
@@ -105,8 +112,9 @@ def test_length_of_a_dataloader(num_samples, batch_size, drop_last):
 @settings(max_examples=2_000, deadline=None)
 @given(st.integers(1, 400), st.integers(1, 64), st.booleans())
 def test_share_of_a_distributed_sampler(num_samples, world_size, pad):
-    samplers = [DistributedSampler(range(num_samples), world_size, rank, drop_last=not pad)
-                for rank in (0, world_size - 1)]
+    samplers = [
+        DistributedSampler(range(num_samples), world_size, rank, drop_last=not pad) for rank in (0, world_size - 1)
+    ]
     if len(samplers[0]) == 0:
         with pytest.raises(ValueError, match="no device gets a sample"):
             TrainingPlan(num_samples, 1, world_size=world_size, pad_to_even=pad)
@@ -163,8 +171,9 @@ def test_monotone(plan, more):
 
 @given(st.integers(1, 500), plans())
 def test_for_iterations(iterations, plan):
-    fields = {name: getattr(plan, name) for name in plan.__dataclass_fields__
-              if name not in ("epochs", "max_iterations")}
+    fields = {
+        name: getattr(plan, name) for name in plan.__dataclass_fields__ if name not in ("epochs", "max_iterations")
+    }
     made = TrainingPlan.for_iterations(iterations, **fields)
     assert made.total_iterations == iterations
     if made.epochs > 1:  # one epoch fewer is too few
@@ -187,29 +196,32 @@ def test_any_size_is_exact():
     assert plan.total_iterations == 10**6 * -(-(10**15 + 1) // (7 * 3 * 11))
 
 
-@pytest.mark.parametrize("choices, error, words", [
-    (dict(batch_size=0), ValueError, "batch_size is 0"),
-    (dict(batch_size=-5), ValueError, "batch_size is -5"),
-    (dict(batch_size=2.0), TypeError, "batch_size is 2.0"),
-    (dict(batch_size="32"), TypeError, "batch_size is '32'"),
-    (dict(batch_size=True), TypeError, "batch_size is True"),
-    (dict(num_samples=0), ValueError, "num_samples is 0"),
-    (dict(num_samples=1e4), TypeError, "num_samples is 10000.0"),
-    (dict(epochs=0), ValueError, "epochs is 0"),
-    (dict(epochs=None), TypeError, "epochs is None"),
-    (dict(accumulation_steps=0), ValueError, "accumulation_steps is 0"),
-    (dict(world_size=0), ValueError, "world_size is 0"),
-    (dict(drop_last=1), TypeError, "drop_last is 1"),
-    (dict(pad_to_even="no"), TypeError, "pad_to_even is 'no'"),
-    (dict(tail="keep"), ValueError, "tail is 'keep'"),
-    (dict(tail=["flush"]), ValueError, "tail is"),
-    (dict(max_iterations=0), ValueError, "max_iterations is 0"),
-    (dict(batch_size=11, drop_last=True), ValueError, "drop_last is True"),
-    (dict(batch_size=6, world_size=2, drop_last=True), ValueError, "a device has only 5 samples"),
-    (dict(world_size=11, pad_to_even=False), ValueError, "no device gets a sample"),
-    (dict(accumulation_steps=11, tail="drop"), ValueError, "never updated"),
-    (dict(accumulation_steps=11, tail="carry"), ValueError, "never updated"),
-])
+@pytest.mark.parametrize(
+    "choices, error, words",
+    [
+        (dict(batch_size=0), ValueError, "batch_size is 0"),
+        (dict(batch_size=-5), ValueError, "batch_size is -5"),
+        (dict(batch_size=2.0), TypeError, "batch_size is 2.0"),
+        (dict(batch_size="32"), TypeError, "batch_size is '32'"),
+        (dict(batch_size=True), TypeError, "batch_size is True"),
+        (dict(num_samples=0), ValueError, "num_samples is 0"),
+        (dict(num_samples=1e4), TypeError, "num_samples is 10000.0"),
+        (dict(epochs=0), ValueError, "epochs is 0"),
+        (dict(epochs=None), TypeError, "epochs is None"),
+        (dict(accumulation_steps=0), ValueError, "accumulation_steps is 0"),
+        (dict(world_size=0), ValueError, "world_size is 0"),
+        (dict(drop_last=1), TypeError, "drop_last is 1"),
+        (dict(pad_to_even="no"), TypeError, "pad_to_even is 'no'"),
+        (dict(tail="keep"), ValueError, "tail is 'keep'"),
+        (dict(tail=["flush"]), ValueError, "tail is"),
+        (dict(max_iterations=0), ValueError, "max_iterations is 0"),
+        (dict(batch_size=11, drop_last=True), ValueError, "drop_last is True"),
+        (dict(batch_size=6, world_size=2, drop_last=True), ValueError, "a device has only 5 samples"),
+        (dict(world_size=11, pad_to_even=False), ValueError, "no device gets a sample"),
+        (dict(accumulation_steps=11, tail="drop"), ValueError, "never updated"),
+        (dict(accumulation_steps=11, tail="carry"), ValueError, "never updated"),
+    ],
+)
 def test_bad_input_gets_one_sentence(choices, error, words):
     with pytest.raises(error) as caught:
         TrainingPlan(**{"num_samples": 10, "batch_size": 1} | choices)
@@ -217,12 +229,15 @@ def test_bad_input_gets_one_sentence(choices, error, words):
     assert words in message and "\n" not in message and message.endswith(".")
 
 
-@pytest.mark.parametrize("choices, error, words", [
-    (dict(iterations=0), ValueError, "max_iterations is 0"),
-    (dict(iterations=5, tail="keep"), ValueError, "tail is 'keep'"),
-    (dict(iterations=5, epochs=2), TypeError, "leave epochs"),
-    (dict(iterations=5, accumulation_steps=20, tail="drop"), ValueError, "never updated"),
-])
+@pytest.mark.parametrize(
+    "choices, error, words",
+    [
+        (dict(iterations=0), ValueError, "max_iterations is 0"),
+        (dict(iterations=5, tail="keep"), ValueError, "tail is 'keep'"),
+        (dict(iterations=5, epochs=2), TypeError, "leave epochs"),
+        (dict(iterations=5, accumulation_steps=20, tail="drop"), ValueError, "never updated"),
+    ],
+)
 def test_bad_input_for_iterations(choices, error, words):
     with pytest.raises(error, match=words):
         TrainingPlan.for_iterations(**{"num_samples": 10, "batch_size": 1} | choices)
@@ -254,12 +269,15 @@ def test_doctests():
     import doctest
 
     import lib.plan
+
     result = doctest.testmod(lib.plan)
     assert result.attempted >= 4 and result.failed == 0
 
 
 def test_import_is_instant_and_without_torch():
-    code = ("import sys, time; t = time.perf_counter(); import lib; from lib.plan import TrainingPlan; "
-            "print(time.perf_counter() - t, 'torch' in sys.modules, 'numpy' in sys.modules)")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code = (
+        "import sys, time; t = time.perf_counter(); import lib; from lib.plan import TrainingPlan; "
+        "print(time.perf_counter() - t, 'torch' in sys.modules, 'numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.split()[1:] == ["False", "False"]

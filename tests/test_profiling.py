@@ -1,4 +1,5 @@
 """Memory against sums by hand; time by what must be true on any machine, never by how much it is."""
+
 import json
 import time
 from statistics import median
@@ -28,11 +29,16 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 # Memory
 
-@pytest.mark.parametrize("model, dtype, by_hand", [
-    (mlp(), torch.float32, 4 * (40 + 100 + 100 + 10) + 8),  # inputs, two ReLUs, log-softmax; a class is 8 bytes
-    (mlp(), torch.float64, 8 * (40 + 100 + 100 + 10) + 8),
-    (mlp(40, 10), torch.float32, 4 * (40 + 10) + 8),
-    (cnn(), torch.float32, 4 * (40 + 25 * (19 + 10 + 5) + 10) + 8)])
+
+@pytest.mark.parametrize(
+    "model, dtype, by_hand",
+    [
+        (mlp(), torch.float32, 4 * (40 + 100 + 100 + 10) + 8),  # inputs, two ReLUs, log-softmax; a class is 8 bytes
+        (mlp(), torch.float64, 8 * (40 + 100 + 100 + 10) + 8),
+        (mlp(40, 10), torch.float32, 4 * (40 + 10) + 8),
+        (cnn(), torch.float32, 4 * (40 + 25 * (19 + 10 + 5) + 10) + 8),
+    ],
+)
 @pytest.mark.parametrize("batch_size", [1, 7, 500])
 def test_saved_bytes_by_hand(model, dtype, by_hand, batch_size):
     assert saved_bytes(initialized(model, seed=0, dtype=dtype), batch_size) == by_hand * batch_size
@@ -48,6 +54,7 @@ def test_only_activations_grow_with_the_batch_size(data, optimizer, state):
 
 
 # Time
+
 
 def test_an_iteration_does_the_work_and_leaves_the_weights(data):
     step, model, _ = iteration(mlp(), data, 50, "adam", device="cpu")
@@ -90,8 +97,12 @@ def test_throughput_takes_turns_and_medians(data, monkeypatch):
     found = throughput(mlp(), data, [10, 2], rounds=2)
     assert made == [2, 10] and order == [2, 10, 2, 10]
     assert found.to_dict("list") == {
-        "batch_size": [2, 10], "seconds_per_iteration": [0.5, 2.5], "spread": [0.0, 1.2],
-        "samples_per_second": [4.0, 4.0], "seconds_per_epoch": [25.0, 25.0]}
+        "batch_size": [2, 10],
+        "seconds_per_iteration": [0.5, 2.5],
+        "spread": [0.0, 1.2],
+        "samples_per_second": [4.0, 4.0],
+        "seconds_per_epoch": [25.0, 25.0],
+    }
 
 
 def test_throughput_on_this_machine(data):
@@ -111,13 +122,17 @@ def test_an_unknown_optimizer_is_refused(data):
         iteration(mlp(), data, 1, "lion")
 
 
-@pytest.mark.parametrize("sizes, speeds, gain, found", [
-    ([1, 2, 4, 8], [10, 20, 30, 32], 0.1, 2),  # doubling from 2 gives 50 %, from 4 only 7 %
-    ([1, 2, 4, 8], [10, 20, 30, 32], 0.05, None),
-    ([4, 1, 2, 8], [30, 10, 20, 32], 0.1, 2),  # any order of rows
-    ([1, 2, 4, 8], [10, 20, 30, 32], 0.6, 1),
-    ([1, 16, 64], [10, 160, 190], 0.1, 1),     # from 16 to 64 two doublings of 9 % each
-    ([1, 16, 64], [10, 160, 190], 0.08, None)])
+@pytest.mark.parametrize(
+    "sizes, speeds, gain, found",
+    [
+        ([1, 2, 4, 8], [10, 20, 30, 32], 0.1, 2),  # doubling from 2 gives 50 %, from 4 only 7 %
+        ([1, 2, 4, 8], [10, 20, 30, 32], 0.05, None),
+        ([4, 1, 2, 8], [30, 10, 20, 32], 0.1, 2),  # any order of rows
+        ([1, 2, 4, 8], [10, 20, 30, 32], 0.6, 1),
+        ([1, 16, 64], [10, 160, 190], 0.1, 1),  # from 16 to 64 two doublings of 9 % each
+        ([1, 16, 64], [10, 160, 190], 0.08, None),
+    ],
+)
 def test_saturation(sizes, speeds, gain, found):
     assert saturation(pd.DataFrame({"batch_size": sizes, "samples_per_second": speeds}), gain) == found
 

@@ -1,4 +1,5 @@
 """The words keep their one meaning, and every number in the text comes out of the code beside it."""
+
 import re
 from pathlib import Path
 
@@ -8,8 +9,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 TWINS = sorted((ROOT / "lessons").glob("*.ipynb"))
 PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "lessons").glob("*.md"))
-WRONG_WORDS = ["data point", "datapoint", "effective batch size", "epoch size", "iteration (epoch)",
-               "epochs (iterations)", "attachment:"]
+WRONG_WORDS = [
+    "data point",
+    "datapoint",
+    "effective batch size",
+    "epoch size",
+    "iteration (epoch)",
+    "epochs (iterations)",
+    "attachment:",
+]
 
 
 def numbers(text):
@@ -22,8 +30,12 @@ def prose(notebook):
     """The text of a lesson without its links, citations, inline code, tables and times to read."""
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     text = re.sub(r"^# \d+ · ", "", text)
-    text = re.sub(r"\*\*Time:\*\*.*|\]\([^)]*\)|\{cite\}`[^`]*`|section \d+(\.\d+)*|"
-                  r"[Ll]essons? \d+((,| to| and) \d+)*", " ", text)
+    text = re.sub(
+        r"\*\*Time:\*\*.*|\]\([^)]*\)|\{cite\}`[^`]*`|section \d+(\.\d+)*|"
+        r"[Ll]essons? \d+((,| to| and) \d+)*",
+        " ",
+        text,
+    )
     text = re.sub(r"^\|.*", " ", text, flags=re.MULTILINE)  # tables of facts from elsewhere
     return re.sub(r"`[^`]*`", " ", text)
 
@@ -45,8 +57,7 @@ def unbound(notebook):
     known = computed(notebook)
     known |= {f"{float(number):.0f}" for number in known if float(number) < 1e6}
     known |= {number.rstrip("%") for number in known}
-    return sorted(number for number in numbers(prose(notebook))
-                  if len(number.lstrip("0.")) > 1 and number not in known)
+    return sorted(number for number in numbers(prose(notebook)) if len(number.lstrip("0.")) > 1 and number not in known)
 
 
 @pytest.mark.parametrize("twin", TWINS, ids=lambda path: path.name)
@@ -55,21 +66,33 @@ def test_numbers_in_the_text_come_from_the_code(twin):
 
 
 def test_that_check_can_fail():
-    cells = [nbformat.v4.new_markdown_cell("It takes 158 iterations, or 1,234 or 0.75 of them, and 157 at $N = 10{,}000$."),
-             nbformat.v4.new_code_cell("-(-10_000 // 64)", outputs=[
-                 nbformat.v4.new_output("execute_result", {"text/plain": "157"})])]
+    cells = [
+        nbformat.v4.new_markdown_cell("It takes 158 iterations, or 1,234 or 0.75 of them, and 157 at $N = 10{,}000$."),
+        nbformat.v4.new_code_cell(
+            "-(-10_000 // 64)", outputs=[nbformat.v4.new_output("execute_result", {"text/plain": "157"})]
+        ),
+    ]
     assert unbound(nbformat.v4.new_notebook(cells=cells)) == ["0.75", "1234", "158"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_words_keep_their_meaning(page):
-    text = page.read_text().lower()
+    text = page.read_text(encoding="utf-8").lower()
     assert [word for word in WRONG_WORDS if word in text] == []
 
 
 @pytest.mark.parametrize("md", sorted((ROOT / "lessons").glob("*.md")), ids=lambda path: path.name)
 def test_shape_of_a_lesson(md):
-    text = md.read_text()
-    for part in ["What you will learn", "**You need:**", "**Time:**", "**Predict.**", "ClaimTested(",
-                 "## Check yourself", "## Take away", "## To go further", "{cite}"]:
+    text = md.read_text(encoding="utf-8")
+    for part in [
+        "What you will learn",
+        "**You need:**",
+        "**Time:**",
+        "**Predict.**",
+        "ClaimTested(",
+        "## Check yourself",
+        "## Take away",
+        "## To go further",
+        "{cite}",
+    ]:
         assert part in text, f"{md.name} has no {part!r}"

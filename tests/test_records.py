@@ -1,4 +1,5 @@
 """Records come back as they were, and never for another configuration or other code."""
+
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from lib.fingerprint import LIB
 from lib.models import logistic
 from lib.records import Record, load, remember, save
 from lib.training import train
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
@@ -55,18 +57,31 @@ def training(seed):
 
 
 def some_record(**columns):
-    provenance = {"device": "cpu", "machine": {"cpu": "Abacus", "cores": 2, "gpu": None, "torch": "2.13.0"},
-                  "date": "2026-11-20T12:00:00+00:00", "seconds": 41.27, "seeds": [0, 1]}
+    provenance = {
+        "device": "cpu",
+        "machine": {"cpu": "Abacus", "cores": 2, "gpu": None, "torch": "2.13.0"},
+        "date": "2026-11-20T12:00:00+00:00",
+        "seconds": 41.27,
+        "seeds": [0, 1],
+    }
     return Record({"table": pd.DataFrame(columns or {"a": [1, 2]})}, {"seeds": 2}, {"lib.plan": "0" * 16}, provenance)
 
 
 # Tables in and out
 
+
 def test_tables_come_back_without_loss():
-    table = pd.DataFrame({
-        "count": np.array([0, -1, 2 ** 62 + 1]), "loss": [0.1 + 0.2, np.nan, np.inf], "low": [-np.inf, -0.0, 5e-324],
-        "short": np.array([0.1, np.nan, np.inf], dtype="float32"), "status": ["ok", None, 'say "ü"\n'],
-        "number": ["NaN", "Infinity", ""], "reached": [True, False, True]})
+    table = pd.DataFrame(
+        {
+            "count": np.array([0, -1, 2**62 + 1]),
+            "loss": [0.1 + 0.2, np.nan, np.inf],
+            "low": [-np.inf, -0.0, 5e-324],
+            "short": np.array([0.1, np.nan, np.inf], dtype="float32"),
+            "status": ["ok", None, 'say "ü"\n'],
+            "number": ["NaN", "Infinity", ""],
+            "reached": [True, False, True],
+        }
+    )
     save("all-kinds", Record({"a": table, "none": table[:0]}, {}, {}, {}))
     found = load("all-kinds")
     pd.testing.assert_frame_equal(found.tables["a"], table, check_exact=True)
@@ -76,19 +91,27 @@ def test_tables_come_back_without_loss():
 
 def test_the_file_is_strict_json(folder):
     save("strict", some_record(loss=[np.nan, np.inf, -np.inf]))
+
     def refuse(literal):
         raise AssertionError(literal)
-    json.loads((folder / "strict.json").read_text(), parse_constant=refuse)
+
+    json.loads((folder / "strict.json").read_text(encoding="utf-8"), parse_constant=refuse)
 
 
-@pytest.mark.parametrize("table, message", [
-    (pd.DataFrame({"day": pd.to_datetime(["2026-11-20"])}), "day of table table is datetime64"),
-    (pd.DataFrame({"mixed": [1, "a"]}), "mixed of table table is object"),
-    (pd.DataFrame({"a": [1]}, index=[3]), "rows counted from 0"),
-    (pd.DataFrame({"a": [1, 2], "b": [1, 2]}).pivot(columns="b", values="a"), "different columns of text"),
-    (pd.DataFrame([[1, 2]], columns=["a", "a"]), "different columns"), (pd.DataFrame({3: [1]}), "columns of text"),
-    (pd.DataFrame({"a": [1]}).rename_axis(columns="unit"), "unnamed"),
-    (pd.DataFrame({"a": [1]}).rename_axis("run"), "rows counted from 0"), (pd.DataFrame(), "different columns")])
+@pytest.mark.parametrize(
+    "table, message",
+    [
+        (pd.DataFrame({"day": pd.to_datetime(["2026-11-20"])}), "day of table table is datetime64"),
+        (pd.DataFrame({"mixed": [1, "a"]}), "mixed of table table is object"),
+        (pd.DataFrame({"a": [1]}, index=[3]), "rows counted from 0"),
+        (pd.DataFrame({"a": [1, 2], "b": [1, 2]}).pivot(columns="b", values="a"), "different columns of text"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "different columns"),
+        (pd.DataFrame({3: [1]}), "columns of text"),
+        (pd.DataFrame({"a": [1]}).rename_axis(columns="unit"), "unnamed"),
+        (pd.DataFrame({"a": [1]}).rename_axis("run"), "rows counted from 0"),
+        (pd.DataFrame(), "different columns"),
+    ],
+)
 def test_tables_that_would_lose_something_are_refused(table, message, folder):
     with pytest.raises(ValueError, match=message):
         save("lossy", Record({"table": table}, {}, {}, {}))
@@ -98,6 +121,7 @@ def test_tables_that_would_lose_something_are_refused(table, message, folder):
 
 
 # Files
+
 
 def test_an_interrupted_write_leaves_the_old_record(folder, monkeypatch):
     save("kept", some_record(a=[1]))
@@ -111,15 +135,19 @@ def test_unusable_files_are_named(folder):
     with pytest.raises(FileNotFoundError, match="There is no record none"):
         load("none")
     save("good", some_record())
-    text = (folder / "good.json").read_text()
+    text = (folder / "good.json").read_text(encoding="utf-8")
     for change, message in [
-            (lambda t: t[:-30], "damaged: it is no JSON"), (lambda t: t.replace("[1, 2]", "[1, 3]"), "checksum"),
-            (lambda t: t.replace("41.27", "1.27"), "checksum"), (lambda t: t.replace('"key"', '"kay"'), "checksum"),
-            (lambda t: '{"runs": []}', "foreign"), (lambda t: "[1]", "foreign"),
-            (lambda t: t.replace('"version": 1', '"version": 2'), "version 2, but this code reads only 1")]:
+        (lambda t: t[:-30], "damaged: it is no JSON"),
+        (lambda t: t.replace("[1, 2]", "[1, 3]"), "checksum"),
+        (lambda t: t.replace("41.27", "1.27"), "checksum"),
+        (lambda t: t.replace('"key"', '"kay"'), "checksum"),
+        (lambda t: '{"runs": []}', "foreign"),
+        (lambda t: "[1]", "foreign"),
+        (lambda t: t.replace('"version": 1', '"version": 2'), "version 2, but this code reads only 1"),
+    ]:
         changed = change(text)
         assert changed != text
-        (folder / "bad.json").write_text(changed)
+        (folder / "bad.json").write_text(changed, encoding="utf-8")
         with pytest.raises(ValueError, match=f"Record bad .*{message}"):
             load("bad")
     (folder / "bad.json").write_bytes(b"\xff\xfe\x00")
@@ -132,6 +160,7 @@ def test_unusable_files_are_named(folder):
 
 # Remembering
 
+
 def test_an_experiment_runs_once(folder):
     first = remember("once", experiment, batch_sizes=[1, 8])
     again = remember("once", experiment, batch_sizes=(1, 8))
@@ -141,8 +170,10 @@ def test_an_experiment_runs_once(folder):
 
 
 def test_another_configuration_is_measured():
-    keys = {remember("changing", experiment, **each).key for each in (
-        {"batch_sizes": [1]}, {"batch_sizes": [2]}, {"batch_sizes": [2], "seeds": [0]})}
+    keys = {
+        remember("changing", experiment, **each).key
+        for each in ({"batch_sizes": [1]}, {"batch_sizes": [2]}, {"batch_sizes": [2], "seeds": [0]})
+    }
     assert len(experiment.calls) == len(keys) == 3
 
 
@@ -150,9 +181,9 @@ def test_another_configuration_is_measured():
 def test_changed_code_is_never_answered_from_an_old_record(module, copied_lib):
     first = remember("engine", training, seed=0)
     path = copied_lib / f"{module}.py"
-    path.write_text(path.read_text() + "\n# only words\n")
+    path.write_text(path.read_text(encoding="utf-8") + "\n# only words\n", encoding="utf-8")
     assert remember("engine", training, seed=0).provenance == first.provenance and len(training.calls) == 1
-    path.write_text(path.read_text() + "\nSOMETHING = 1\n")
+    path.write_text(path.read_text(encoding="utf-8") + "\nSOMETHING = 1\n", encoding="utf-8")
     changed = remember("engine", training, seed=0)
     assert len(training.calls) == 2 and changed.key != first.key
     assert changed.code[f"lib.{module}"] != first.code[f"lib.{module}"]
@@ -163,6 +194,7 @@ def test_changed_code_is_never_answered_from_an_old_record(module, copied_lib):
 def test_another_experiment_of_the_same_name_is_measured():
     def make(source):
         import linecache
+
         name = f"<cell {len(linecache.cache)}>"
         linecache.cache[name] = (len(source), None, source.splitlines(True), name)  # as a notebook does
         variables = {"__name__": "__main__"}
@@ -190,7 +222,7 @@ def test_two_lessons_at_once_measure_once():
 
 def test_a_damaged_record_is_measured_again_with_a_warning(folder):
     remember("hurt", experiment, batch_sizes=[1])
-    (folder / "hurt.json").write_text("{")
+    (folder / "hurt.json").write_text("{", encoding="utf-8")
     with pytest.warns(UserWarning, match="Record hurt is damaged.*measured again"):
         remember("hurt", experiment, batch_sizes=[1])
     assert len(experiment.calls) == 2 and len(load("hurt").table) == 1
@@ -199,6 +231,7 @@ def test_a_damaged_record_is_measured_again_with_a_warning(folder):
 def test_a_read_only_folder_costs_the_record_not_the_result(folder, monkeypatch):
     def refuse(*paths):
         raise PermissionError("read-only")
+
     monkeypatch.setattr(os, "replace", refuse)
     with pytest.warns(UserWarning, match="could not be saved"):
         assert len(remember("lost", experiment, batch_sizes=[1, 2]).table) == 2
@@ -222,9 +255,13 @@ def test_several_tables_and_the_provenance(folder):
     assert mode & stat.S_IRUSR and mode & stat.S_IRGRP == 0o666 & ~_umask() & stat.S_IRGRP
 
 
-@pytest.mark.parametrize("words, command", [
-    (["/home/someone/lesson.py", "--seeds", "5", "/data/here.txt"], "lesson.py --seeds 5 here.txt"),
-    (["/usr/lib/ipykernel_launcher.py", "-f", "kernel-1.json"], "notebook")])
+@pytest.mark.parametrize(
+    "words, command",
+    [
+        (["/home/someone/lesson.py", "--seeds", "5", "/data/here.txt"], "lesson.py --seeds 5 here.txt"),
+        (["/usr/lib/ipykernel_launcher.py", "-f", "kernel-1.json"], "notebook"),
+    ],
+)
 def test_the_command_names_no_folder(monkeypatch, words, command):
     monkeypatch.setattr("sys.argv", words)
     assert remember("command", experiment, batch_sizes=[1]).provenance["command"] == command

@@ -1,4 +1,5 @@
 """Replicas against the oracle they must not differ from: PyTorch's own layers, autograd and ``lib.training.train``."""
+
 import numpy as np
 import pytest
 import torch
@@ -11,8 +12,13 @@ from lib.replicas import BLOCK, KernelReplicas, StackedReplicas, as_layers, as_r
 from lib.sampling import epoch_order
 
 KINDS = [KernelReplicas, StackedReplicas]
-MODELS = {"logistic": logistic(), "mlp": mlp(), "four layers": mlp(40, 30, 20, 15, 10), "cnn": cnn(),
-          "thin cnn": cnn(3)}
+MODELS = {
+    "logistic": logistic(),
+    "mlp": mlp(),
+    "four layers": mlp(40, 30, 20, 15, 10),
+    "cnn": cnn(),
+    "thin cnn": cnn(3),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +52,7 @@ def test_forward_and_gradient_are_those_of_autograd(name):
     weights = as_row(layers, model).numpy()
     replicas = replicas_of(MODELS[name], KernelReplicas, data)
     x, y, _, _ = replicas.data
-    rows = np.random.default_rng(0).permutation(len(x))[:BLOCK - 1]
+    rows = np.random.default_rng(0).permutation(len(x))[: BLOCK - 1]
 
     outputs = model(torch.from_numpy(x[rows]))
     loss = F.cross_entropy(outputs, torch.from_numpy(y[rows]))
@@ -85,8 +91,11 @@ def test_a_replica_moves_as_torch_optim_does(kind, optimizer, batch_size):
     rates = np.outer([0.005, 0.002], np.linspace(1, 0.5, iterations))
     for _ in range(3):
         replicas.advance(orders, batch_size, rates)
-    torch_optimizer = {"sgd": lambda p: torch.optim.SGD(p), "momentum": lambda p: torch.optim.SGD(p, momentum=0.9),
-                       "adam": lambda p: torch.optim.Adam(p)}[optimizer]
+    torch_optimizer = {
+        "sgd": lambda p: torch.optim.SGD(p),
+        "momentum": lambda p: torch.optim.SGD(p, momentum=0.9),
+        "adam": lambda p: torch.optim.Adam(p),
+    }[optimizer]
     for r, seed in enumerate((0, 3)):
         single = initialized(model, seed)
         update, summed = torch_optimizer(single.parameters()), 0.0
@@ -94,8 +103,9 @@ def test_a_replica_moves_as_torch_optim_does(kind, optimizer, batch_size):
             for rate, rows in zip(rates[r], torch.from_numpy(orders[r]).split(batch_size)):
                 update.param_groups[0]["lr"] = rate
                 update.zero_grad()
-                loss = F.cross_entropy(single(torch.from_numpy(data.x_train)[rows].double()),
-                                       torch.from_numpy(data.y_train)[rows])
+                loss = F.cross_entropy(
+                    single(torch.from_numpy(data.x_train)[rows].double()), torch.from_numpy(data.y_train)[rows]
+                )
                 loss.backward()
                 update.step()
                 summed += loss.item() * len(rows)
@@ -126,14 +136,20 @@ def test_accuracy_of_outputs_that_are_not_numbers_is_that_of_argmax():
         assert correct == expected
 
 
-@pytest.mark.parametrize("model", [
-    nn.Sequential(nn.Linear(40, 10), nn.Tanh()), nn.Sequential(nn.Linear(40, 10, bias=False)),
-    nn.Sequential(nn.Linear(40, 20), nn.BatchNorm1d(20), nn.Linear(20, 10)), nn.Sequential(nn.Linear(30, 10)),
-    nn.Sequential(nn.Linear(40, 10), nn.ReLU()), nn.Sequential(nn.Unflatten(1, (1, 40)), nn.Conv1d(1, 10, 40)),
-    nn.Sequential(nn.Unflatten(1, (1, 40)), nn.Conv1d(1, 4, 5, dilation=2), nn.Flatten(), nn.Linear(128, 10)),
-    nn.Sequential(nn.Unflatten(1, (1, 40)), nn.Conv1d(1, 4, 5, padding="same"), nn.Flatten(), nn.Linear(160, 10)),
-    mlp(40, 10).requires_grad_(False),
-])
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.Sequential(nn.Linear(40, 10), nn.Tanh()),
+        nn.Sequential(nn.Linear(40, 10, bias=False)),
+        nn.Sequential(nn.Linear(40, 20), nn.BatchNorm1d(20), nn.Linear(20, 10)),
+        nn.Sequential(nn.Linear(30, 10)),
+        nn.Sequential(nn.Linear(40, 10), nn.ReLU()),
+        nn.Sequential(nn.Unflatten(1, (1, 40)), nn.Conv1d(1, 10, 40)),
+        nn.Sequential(nn.Unflatten(1, (1, 40)), nn.Conv1d(1, 4, 5, dilation=2), nn.Flatten(), nn.Linear(128, 10)),
+        nn.Sequential(nn.Unflatten(1, (1, 40)), nn.Conv1d(1, 4, 5, padding="same"), nn.Flatten(), nn.Linear(160, 10)),
+        mlp(40, 10).requires_grad_(False),
+    ],
+)
 def test_a_model_that_replicas_do_not_know_is_left_to_train(model):
     assert as_layers(model, 40) is None
 

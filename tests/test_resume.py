@@ -1,4 +1,5 @@
 """A run that is killed and started again is the run that was never killed, to the last bit."""
+
 import hashlib
 import io
 import json
@@ -18,8 +19,16 @@ from lib.training import OneDevice, train
 
 DATA = digits().first(230)
 MODEL = mlp(64, 12, 10)
-HOW = dict(batch_size=20, epochs=3, optimizer="momentum", schedule="cosine", warmup=3, accumulation_steps=2,
-           tail="carry", device="cpu")
+HOW = dict(
+    batch_size=20,
+    epochs=3,
+    optimizer="momentum",
+    schedule="cosine",
+    warmup=3,
+    accumulation_steps=2,
+    tail="carry",
+    device="cpu",
+)
 
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -116,8 +125,12 @@ def test_killed_and_resumed_is_never_killed(tmp_path):
     """SIGKILL at a random iteration, three times in each of eight runs; seed printed, so that a failure repeats."""
     seed = np.random.default_rng().integers(10**6)
     print("seed", seed)
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", KILLED_RUNS, str(tmp_path), str(seed), "8"],
-                          capture_output=True, text=True, timeout=100)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", KILLED_RUNS, str(tmp_path), str(seed), "8"],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=100,
+    )
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
     assert len(results) == 8
@@ -144,7 +157,9 @@ def test_resumed_batches_are_the_same(monkeypatch, tmp_path, after, every, tail)
     of_the_rest, seen[:] = list(seen), []
     train(MODEL, DATA, **HOW | dict(tail=tail))
     assert torch.equal(weights(whole), weights(resumed))
-    pd.testing.assert_frame_equal(whole_history.drop(columns="seconds"), history.drop(columns="seconds"), check_exact=True)
+    pd.testing.assert_frame_equal(
+        whole_history.drop(columns="seconds"), history.drop(columns="seconds"), check_exact=True
+    )
     assert 0 < len(of_the_rest) <= len(seen)
     assert all(torch.equal(a, b) for a, b in zip(reversed(of_the_rest), reversed(seen)))
     if every == 1:
@@ -173,9 +188,16 @@ def damage(path):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("spoil", [damage, lambda path: path.write_bytes(path.read_bytes()[:-100]),
-                                   lambda path: path.write_bytes(b""), lambda path: path.write_text("my notes\n" * 99)],
-                         ids=["one bit", "cut off", "empty", "something else"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        damage,
+        lambda path: path.write_bytes(path.read_bytes()[:-100]),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_text("my notes\n" * 99, encoding="utf-8"),
+    ],
+    ids=["one bit", "cut off", "empty", "something else"],
+)
 def test_a_damaged_checkpoint_is_refused_and_the_one_before_it_used(monkeypatch, tmp_path, spoil):
     newest = tmp_path / "run"
     how = HOW | dict(checkpoint=newest, checkpoint_every=2)
@@ -218,10 +240,16 @@ def test_a_checkpoint_that_is_being_written_is_not_the_newest(monkeypatch, tmp_p
     assert ((tmp_path / "run").read_bytes(), (tmp_path / "run.previous").read_bytes()) == before
 
 
-@pytest.mark.parametrize("change, words", [
-    (dict(batch_size=10), "batch_size is 20 there, 10 here"), (dict(seed=1), "seed is 0 there, 1 here"),
-    (dict(epochs=4), "epochs is 3 there, 4 here"), (dict(learning_rate=0.2), "learning_rate is 0.1 there, 0.2 here"),
-    (dict(tail="flush"), "tail is carry there, flush here")])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (dict(batch_size=10), "batch_size is 20 there, 10 here"),
+        (dict(seed=1), "seed is 0 there, 1 here"),
+        (dict(epochs=4), "epochs is 3 there, 4 here"),
+        (dict(learning_rate=0.2), "learning_rate is 0.1 there, 0.2 here"),
+        (dict(tail="flush"), "tail is carry there, flush here"),
+    ],
+)
 def test_a_foreign_checkpoint_is_refused(monkeypatch, tmp_path, change, words):
     how = HOW | dict(checkpoint=tmp_path / "run", checkpoint_every=2)
     stopped(monkeypatch, 9, **how)

@@ -1,4 +1,5 @@
 """The order of an epoch and its batches."""
+
 import random
 
 import numpy as np

@@ -1,11 +1,21 @@
 """Intervals, choices and fits, against hand values, SciPy, and data made with a known answer."""
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from lib.statistics import (Interval, best_of_grid, bootstrap_interval, critical_batch_size, intervals, mean_interval,
-                            paired_difference, power_law, steps_to_target)
+from lib.statistics import (
+    Interval,
+    best_of_grid,
+    bootstrap_interval,
+    critical_batch_size,
+    intervals,
+    mean_interval,
+    paired_difference,
+    power_law,
+    steps_to_target,
+)
 
 
 def table(**columns):
@@ -13,6 +23,7 @@ def table(**columns):
 
 
 # Means and differences
+
 
 def test_mean_interval_by_hand():
     found = mean_interval([1, 2, 3, 4, 5])
@@ -28,9 +39,15 @@ def test_mean_interval_covers_the_true_mean_in_95_percent_of_cases():
     assert abs(covered - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 2000)
 
 
-@pytest.mark.parametrize("values, message", [
-    ([1, 2, 3, 4], "at least 5; run more seeds"), ([1, 2, 3, 4, np.nan], "1 of 5 values"),
-    ([1, 2, 3, 4, np.inf], "infinite"), ([[1] * 5] * 2, "at least 5")])
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ([1, 2, 3, 4], "at least 5; run more seeds"),
+        ([1, 2, 3, 4, np.nan], "1 of 5 values"),
+        ([1, 2, 3, 4, np.inf], "infinite"),
+        ([[1] * 5] * 2, "at least 5"),
+    ],
+)
 def test_mean_interval_refuses(values, message):
     with pytest.raises(ValueError, match=message):
         mean_interval(values)
@@ -58,12 +75,16 @@ def test_paired_difference_is_scipys_and_pairs_by_seed_not_by_position():
     assert found.low > 0.8 and found.high < 1.3
 
 
-@pytest.mark.parametrize("second, error, message", [
-    (pd.Series(range(5), index=[0, 1, 2, 3, 9]), ValueError, r"Seeds \[4, 9\]"),
-    (pd.Series(range(4)), ValueError, r"Seeds \[4\]"),
-    (pd.Series(range(6), index=[0, 1, 2, 3, 4, 4]), ValueError, "more than one value for a seed"),
-    (pd.Series([0, 1, 2, 3, np.nan]), ValueError, "not a number"),
-    ([0, 1, 2, 3, 4], TypeError, "second is a list")])
+@pytest.mark.parametrize(
+    "second, error, message",
+    [
+        (pd.Series(range(5), index=[0, 1, 2, 3, 9]), ValueError, r"Seeds \[4, 9\]"),
+        (pd.Series(range(4)), ValueError, r"Seeds \[4\]"),
+        (pd.Series(range(6), index=[0, 1, 2, 3, 4, 4]), ValueError, "more than one value for a seed"),
+        (pd.Series([0, 1, 2, 3, np.nan]), ValueError, "not a number"),
+        ([0, 1, 2, 3, 4], TypeError, "second is a list"),
+    ],
+)
 def test_paired_difference_refuses(second, error, message):
     with pytest.raises(error, match=message):
         paired_difference(pd.Series(range(5)), second)
@@ -86,6 +107,7 @@ def test_intervals_by_group_with_a_diverged_run():
 
 # Bootstrap and power law
 
+
 def test_bootstrap_interval_of_a_mean_is_about_the_t_interval():
     values = np.random.default_rng(2).normal(3, 1, 8)
     found = bootstrap_interval(table(value=values), lambda rows: rows["value"].mean(), num_resamples=4000)
@@ -107,20 +129,26 @@ def test_bootstrap_interval_is_repeatable_and_takes_several_parameters():
 
 def test_power_law_recovers_an_exponent():
     x = np.array([1, 4, 16, 64, 256])
-    exact = power_law(x, 0.01 * x ** 0.5)
+    exact = power_law(x, 0.01 * x**0.5)
     assert exact.exponent.estimate == pytest.approx(0.5, abs=1e-12) and exact.factor == pytest.approx(0.01)
     np.testing.assert_allclose(exact(x), 0.01 * np.sqrt(x))
 
     noise = np.exp(np.random.default_rng(3).normal(0, 0.2, size=(500, 5)))
-    found = [power_law(x, 0.01 * x ** 0.5 * each).exponent for each in noise]
+    found = [power_law(x, 0.01 * x**0.5 * each).exponent for each in noise]
     covered = np.mean([each.low <= 0.5 <= each.high for each in found])
     assert abs(covered - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 500)
 
 
-@pytest.mark.parametrize("x, y, message", [
-    ([1, 2, 3], [1, 2, 3], "at least 4"), ([1, 2, 3, 4], [1, 2, 3, 0], "positive"),
-    ([1, 2, 3, 4], [1, 2, 3, np.nan], "positive"), ([2, 2, 2, 2], [1, 2, 3, 4], "two different"),
-    ([1, 2, 3, 4], [1, 2, 3], "shape")])
+@pytest.mark.parametrize(
+    "x, y, message",
+    [
+        ([1, 2, 3], [1, 2, 3], "at least 4"),
+        ([1, 2, 3, 4], [1, 2, 3, 0], "positive"),
+        ([1, 2, 3, 4], [1, 2, 3, np.nan], "positive"),
+        ([2, 2, 2, 2], [1, 2, 3, 4], "two different"),
+        ([1, 2, 3, 4], [1, 2, 3], "shape"),
+    ],
+)
 def test_power_law_refuses(x, y, message):
     with pytest.raises(ValueError, match=message):
         power_law(x, y)
@@ -128,11 +156,19 @@ def test_power_law_refuses(x, y, message):
 
 # Choosing from a grid
 
+
 def grid(losses):
     """One batch size; ``losses[learning_rate]`` holds a loss for each seed."""
-    return table(batch_size=32, **{name: column for name, column in zip(
-        ("learning_rate", "seed", "test_loss"),
-        zip(*[(rate, seed, loss) for rate, each in losses.items() for seed, loss in enumerate(each)]))})
+    return table(
+        batch_size=32,
+        **{
+            name: column
+            for name, column in zip(
+                ("learning_rate", "seed", "test_loss"),
+                zip(*[(rate, seed, loss) for rate, each in losses.items() for seed, loss in enumerate(each)]),
+            )
+        },
+    )
 
 
 def test_the_best_of_a_grid_inside_it():
@@ -171,14 +207,21 @@ def test_best_of_grid_refuses_what_it_cannot_compare():
 
 # Steps to a target and the critical batch size
 
+
 def history(batch_size, seed, losses, every=10):
     steps = np.arange(len(losses)) * every
     return table(iteration=steps, samples=steps * batch_size, train_loss=losses, batch_size=batch_size, seed=seed)
 
 
 def test_steps_to_target_takes_the_first_time_and_leaves_out_what_never_came():
-    runs = pd.concat([history(4, 0, [2.3, 1.4, 1.6, 1.2]), history(4, 1, [2.3, 1.9, 1.8, 1.7]),
-                      history(8, 0, [2.3, 1.6, 1.5]), history(8, 1, [2.3, np.nan])])
+    runs = pd.concat(
+        [
+            history(4, 0, [2.3, 1.4, 1.6, 1.2]),
+            history(4, 1, [2.3, 1.9, 1.8, 1.7]),
+            history(8, 0, [2.3, 1.6, 1.5]),
+            history(8, 1, [2.3, np.nan]),
+        ]
+    )
     found = steps_to_target(runs, 1.5).set_index(["batch_size", "seed"])
     assert found["reached"].tolist() == [True, False, True, False]
     assert found.loc[(4, 0)].tolist() == [10, 40, True] and found.loc[(8, 0)].tolist() == [20, 160, True]
@@ -196,8 +239,13 @@ def test_steps_to_target_refuses():
 
 def steps(b_crit, s_min, scatter, seeds=6, sizes=(1, 4, 16, 64, 256, 1024), draw=0):
     rng = np.random.default_rng(draw)
-    return pd.DataFrame([{"batch_size": b, "seed": seed, "iteration": s_min * (1 + b_crit / b) * np.exp(
-        rng.normal(0, scatter))} for seed in range(seeds) for b in sizes])
+    return pd.DataFrame(
+        [
+            {"batch_size": b, "seed": seed, "iteration": s_min * (1 + b_crit / b) * np.exp(rng.normal(0, scatter))}
+            for seed in range(seeds)
+            for b in sizes
+        ]
+    )
 
 
 @pytest.mark.parametrize("b_crit", [0.5, 3, 40, 900, 5000])

@@ -1,4 +1,5 @@
 """Sweeps against single runs, and what a sweep owes to its reader: status, cache, resumption, one clear sentence."""
+
 import os
 import shutil
 import signal
@@ -66,21 +67,30 @@ def assert_equals_train(table, model, data, atol, **choices):
         assert list(rows["status"]) == list(history["status"])
 
 
-@pytest.mark.parametrize("optimizer, rates", [
-    ("sgd", [0.01, 0.03]), ("momentum", [0.002, 0.004]), ("adam", [0.001, 0.002])])
-@pytest.mark.parametrize("choices", [
-    {"iterations": 300}, {"epochs": 3, "schedule": "cosine", "warmup": 5, "drop_last": True, "evaluate_every": 4},
-    {"samples": 700, "warmup": 10, "replacement": True}, {"epochs": 2, "shuffle": False}])
+@pytest.mark.parametrize(
+    "optimizer, rates", [("sgd", [0.01, 0.03]), ("momentum", [0.002, 0.004]), ("adam", [0.001, 0.002])]
+)
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"iterations": 300},
+        {"epochs": 3, "schedule": "cosine", "warmup": 5, "drop_last": True, "evaluate_every": 4},
+        {"samples": 700, "warmup": 10, "replacement": True},
+        {"epochs": 2, "shuffle": False},
+    ],
+)
 def test_every_run_is_the_one_of_train(float64, optimizer, rates, choices):
-    table = sweep(MODEL, DATA, batch_size=[7, 70], learning_rate=rates, seed=[4], optimizer=optimizer, device="cpu",
-                  **choices)
+    table = sweep(
+        MODEL, DATA, batch_size=[7, 70], learning_rate=rates, seed=[4], optimizer=optimizer, device="cpu", **choices
+    )
     assert table.groupby(["batch_size", "learning_rate", "seed"]).ngroups == 4
     assert_equals_train(table, MODEL, DATA, 1e-11, **choices)
 
 
 def test_every_run_is_the_one_of_train_in_float32():
-    table = sweep(cnn(5), DATA, batch_size=[1, 16], learning_rate=[0.01, 0.02], seed=[0, 1], iterations=200,
-                  device="cpu")
+    table = sweep(
+        cnn(5), DATA, batch_size=[1, 16], learning_rate=[0.01, 0.02], seed=[0, 1], iterations=200, device="cpu"
+    )
     assert_equals_train(table, cnn(5), DATA, 5e-3, iterations=200)
 
 
@@ -114,7 +124,7 @@ def test_a_target_ends_a_run_at_the_evaluation_that_reaches_it(float64, model):
         above = (whole["test_loss"] > 1.0).cumprod().sum()
         assert len(rows) == min(above + 1, len(whole))
         assert set(rows["status"][:-1]) <= {"ok"}
-        np.testing.assert_array_equal(rows["test_loss"], whole["test_loss"][:len(rows)])
+        np.testing.assert_array_equal(rows["test_loss"], whole["test_loss"][: len(rows)])
     assert list(table.groupby("learning_rate")["status"].last()) == ["not reached", "reached"]
 
 
@@ -141,8 +151,9 @@ def test_out_of_memory_is_answered_with_the_replicas_that_fit(monkeypatch):
                 raise torch.OutOfMemoryError("CUDA out of memory")
             super().__init__(layers, weights, *args)
 
-    choices = dict(batch_size=10, learning_rate=[0.01, 0.02], seed=range(5), epochs=1, cache=False, device="cpu",
-                   n_jobs=1)
+    choices = dict(
+        batch_size=10, learning_rate=[0.01, 0.02], seed=range(5), epochs=1, cache=False, device="cpu", n_jobs=1
+    )
     monkeypatch.setattr(lib.sweep, "grouped", lambda missing, *_: [missing])
     table = sweep(MODEL, DATA, **choices)
     assert (table["replicas"] == 10).all()
@@ -168,8 +179,11 @@ CHOICES = dict(batch_size=10, learning_rate=[0.01, 0.02], seed=[0, 1], epochs=2,
 def trained(monkeypatch, *args, **choices) -> int:
     """Runs that a sweep trained, rather than found."""
     runs = []
-    monkeypatch.setattr(lib.sweep, "train_group",
-                        lambda model, data, group, *rest: runs.extend(group) or train_group(model, data, group, *rest))
+    monkeypatch.setattr(
+        lib.sweep,
+        "train_group",
+        lambda model, data, group, *rest: runs.extend(group) or train_group(model, data, group, *rest),
+    )
     sweep(*args, **choices)
     return len(runs)
 
@@ -184,10 +198,25 @@ def test_finished_runs_are_found_again_whatever_grid_asks(monkeypatch, own_cache
     assert trained(monkeypatch, MODEL, DATA, **CHOICES) == 4
 
 
-@pytest.mark.parametrize("change", [
-    {"batch_size": 11}, {"learning_rate": [0.03, 0.04]}, {"optimizer": "adam"}, {"seed": [2, 3]}, {"epochs": 3},
-    {"schedule": "cosine"}, {"warmup": 1}, {"drop_last": True}, {"evaluate_every": 5}, {"target": 0.1},
-    {"target_loss": "test_loss"}, {"shuffle": False}, {"replacement": True}, {"epochs": None, "iterations": 30}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"batch_size": 11},
+        {"learning_rate": [0.03, 0.04]},
+        {"optimizer": "adam"},
+        {"seed": [2, 3]},
+        {"epochs": 3},
+        {"schedule": "cosine"},
+        {"warmup": 1},
+        {"drop_last": True},
+        {"evaluate_every": 5},
+        {"target": 0.1},
+        {"target_loss": "test_loss"},
+        {"shuffle": False},
+        {"replacement": True},
+        {"epochs": None, "iterations": 30},
+    ],
+)
 def test_the_cache_does_not_answer_for_other_settings(monkeypatch, change):
     sweep(MODEL, DATA, **CHOICES)
     assert trained(monkeypatch, MODEL, DATA, **CHOICES | change) == 4
@@ -208,7 +237,7 @@ def test_the_cache_does_not_answer_for_another_model_data_precision_or_code(monk
     assert trained(monkeypatch, MODEL, DATA, **CHOICES) == 0
     for name in modules:
         file = tmp_path.joinpath(*name.split("."))
-        with open(file / "__init__.py" if file.is_dir() else file.with_suffix(".py"), "a") as file:
+        with open(file / "__init__.py" if file.is_dir() else file.with_suffix(".py"), "a", encoding="utf-8") as file:
             file.write("CHANGED = True\n")
         assert trained(monkeypatch, MODEL, DATA, **CHOICES) == 4, name
 
@@ -231,7 +260,9 @@ def test_a_killed_sweep_resumes(tmp_path, own_cache):
         "from test_sweep import MODEL, DATA, lib, Path, sweep\n"
         "lib.sweep.CACHE = Path(sys.argv[2])\n"
         "print(len(sweep(MODEL, DATA, batch_size=1, learning_rate=0.001, seed=range(40), epochs=400, n_jobs=1,\n"
-        "                device='cpu')))\n")
+        "                device='cpu')))\n",
+        encoding="utf-8",
+    )
     command = [sys.executable, script, Path(__file__).parent, own_cache]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -247,15 +278,24 @@ def test_a_killed_sweep_resumes(tmp_path, own_cache):
     assert all(path.stat().st_mtime_ns == then for path, then in finished.items())
 
 
-@pytest.mark.parametrize("choices, sentence", [
-    ({"batch_size": []}, "batch_size is empty"), ({"seed": [1, 1]}, "a value is repeated"),
-    ({"batch_size": [5, 0]}, "batch_size is 0"), ({"batch_size": 2.5}, "batch_size is 2.5"),
-    ({"learning_rate": [0.1, -1]}, "learning_rate is -1"),
-    ({"optimizer": ["sgd", "rmsprop"]}, "optimizer is 'rmsprop'"),
-    ({"seed": [0, -1]}, "seed is -1"), ({"epochs": None}, "budget is missing"), ({"target": -1}, "target is -1"),
-    ({"target_loss": "loss"}, "target_loss is 'loss'"),
-    ({"batch_size": [10, 200], "drop_last": True}, "batch_size is 200"),
-    ({"warmup": 1000}, "warmup is 1000"), ({"evaluate_every": 0}, "evaluate_every is 0")])
+@pytest.mark.parametrize(
+    "choices, sentence",
+    [
+        ({"batch_size": []}, "batch_size is empty"),
+        ({"seed": [1, 1]}, "a value is repeated"),
+        ({"batch_size": [5, 0]}, "batch_size is 0"),
+        ({"batch_size": 2.5}, "batch_size is 2.5"),
+        ({"learning_rate": [0.1, -1]}, "learning_rate is -1"),
+        ({"optimizer": ["sgd", "rmsprop"]}, "optimizer is 'rmsprop'"),
+        ({"seed": [0, -1]}, "seed is -1"),
+        ({"epochs": None}, "budget is missing"),
+        ({"target": -1}, "target is -1"),
+        ({"target_loss": "loss"}, "target_loss is 'loss'"),
+        ({"batch_size": [10, 200], "drop_last": True}, "batch_size is 200"),
+        ({"warmup": 1000}, "warmup is 1000"),
+        ({"evaluate_every": 0}, "evaluate_every is 0"),
+    ],
+)
 def test_unusable_input_gets_one_sentence_before_anything_is_trained(choices, sentence):
     with pytest.raises((TypeError, ValueError), match=sentence) as caught:
         sweep(MODEL, DATA, **CHOICES | choices)

@@ -1,4 +1,5 @@
 """The same sweep on a cluster: several worker processes of a local Dask cluster, one of which is killed on the way."""
+
 import os
 import signal
 import threading
@@ -17,7 +18,9 @@ from lib.models import mlp
 from lib.sweep import sweep
 
 NUMBERS = ["iteration", "epoch", "samples", "batch_loss", "train_loss", "test_loss", "test_accuracy"]
-GRID = dict(batch_size=[5, 10, 20, 40], learning_rate=[0.05, 0.1, 1e200], seed=range(3), epochs=20, device="cpu", n_jobs=-1)
+GRID = dict(
+    batch_size=[5, 10, 20, 40], learning_rate=[0.05, 0.1, 1e200], seed=range(3), epochs=20, device="cpu", n_jobs=-1
+)
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +54,12 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_table(data, tmp_path, recw
         os.kill(pids[0], signal.SIGKILL)
         killed.append(len(list((tmp_path / "sweeps").glob("*.pkl"))))
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1",
-                      silence_logs=50) as cluster, Client(cluster) as client:
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", silence_logs=50
+        ) as cluster,
+        Client(cluster) as client,
+    ):
         pids += client.run(os.getpid).values()
         assert len(pids) == 2 and os.getpid() not in pids
         killer = threading.Thread(target=kill_one, daemon=True)
@@ -64,8 +71,9 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_table(data, tmp_path, recw
         assert not alive(pids[0])
 
     settings = ["batch_size", "learning_rate", "optimizer", "seed"]
-    pd.testing.assert_frame_equal(together[settings + NUMBERS + ["status"]], alone[settings + NUMBERS + ["status"]],
-                                  rtol=0, atol=1e-9)
+    pd.testing.assert_frame_equal(
+        together[settings + NUMBERS + ["status"]], alone[settings + NUMBERS + ["status"]], rtol=0, atol=1e-9
+    )
     ends = together.groupby(settings)["status"].last()
     assert (ends.xs(1e200, level="learning_rate") == "diverged").all() and (ends == "ok").sum() == 24
 

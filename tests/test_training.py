@@ -1,4 +1,5 @@
 """One run: its counts against the plan, its weights against a loop written out, its bad input."""
+
 import math
 from dataclasses import replace
 
@@ -36,7 +37,10 @@ def test_counts_equal_the_plan(batch_size, drop_last):
     plan = TrainingPlan(len(DATA), batch_size, epochs=2, drop_last=drop_last)
     end = history.iloc[-1]
     assert (end["iteration"], end["batches"], end["samples"]) == (
-        plan.total_iterations, plan.batches_per_epoch * 2, plan.total_samples)
+        plan.total_iterations,
+        plan.batches_per_epoch * 2,
+        plan.total_samples,
+    )
     assert history["epoch"].tolist() == [0, 1, 2]
     assert history["iteration"].tolist() == [0, plan.iterations_per_epoch, plan.total_iterations]
 
@@ -57,10 +61,14 @@ def test_weights_equal_a_textbook_loop():
     torch.testing.assert_close(weights(trained), weights(model), rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("optimizer, make", [
-    ("sgd", lambda p: torch.optim.SGD(p, lr=0.02)),
-    ("momentum", lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9)),
-    ("adam", lambda p: torch.optim.Adam(p, lr=0.02))])
+@pytest.mark.parametrize(
+    "optimizer, make",
+    [
+        ("sgd", lambda p: torch.optim.SGD(p, lr=0.02)),
+        ("momentum", lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9)),
+        ("adam", lambda p: torch.optim.Adam(p, lr=0.02)),
+    ],
+)
 def test_optimizers_in_full_batch(optimizer, make):
     _, trained = train(MODEL, DATA, len(DATA), iterations=5, learning_rate=0.02, optimizer=optimizer, device="cpu")
     model = initialized(MODEL, seed=0)
@@ -83,9 +91,16 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another():
     assert torch.equal(weights(runs[0]), weights(runs[1])) and not torch.equal(weights(runs[0]), weights(runs[2]))
 
 
-@pytest.mark.parametrize("budget, iterations, samples", [
-    (dict(epochs=2), 10, 460), (dict(iterations=7), 7, 330), (dict(samples=230), 5, 230), (dict(samples=231), 6, 280),
-    (dict(samples=1), 1, 50)])
+@pytest.mark.parametrize(
+    "budget, iterations, samples",
+    [
+        (dict(epochs=2), 10, 460),
+        (dict(iterations=7), 7, 330),
+        (dict(samples=230), 5, 230),
+        (dict(samples=231), 6, 280),
+        (dict(samples=1), 1, 50),
+    ],
+)
 def test_budgets(budget, iterations, samples):
     history, _ = train(MODEL, DATA, 50, device="cpu", **budget)
     assert (history["iteration"].iloc[-1], history["samples"].iloc[-1]) == (iterations, samples)
@@ -137,8 +152,10 @@ def test_schedules():
 
 
 def test_replacement_and_order_reach_the_run():
-    plain, sorted_run, drawn = (train(MODEL, DATA, 50, epochs=1, device="cpu", **how)[1]
-                                for how in ({}, {"shuffle": False}, {"replacement": True}))
+    plain, sorted_run, drawn = (
+        train(MODEL, DATA, 50, epochs=1, device="cpu", **how)[1]
+        for how in ({}, {"shuffle": False}, {"replacement": True})
+    )
     assert len({weights(m).sum().item() for m in (plain, sorted_run, drawn)}) == 3
 
 
@@ -149,30 +166,34 @@ def test_models():
     bound = 1 / math.sqrt(40)
     drawn = initialized(mlp(40, 400, 10), seed=1)[0].weight
     assert drawn.abs().max() <= bound and abs(drawn.std() - bound / math.sqrt(3)) < 0.02 * bound
-    torch.testing.assert_close(weights(initialized(mlp(), 3, torch.float32)),
-                               weights(initialized(mlp(), 3)).float(), rtol=0, atol=0)
+    torch.testing.assert_close(
+        weights(initialized(mlp(), 3, torch.float32)), weights(initialized(mlp(), 3)).float(), rtol=0, atol=0
+    )
 
 
-@pytest.mark.parametrize("choices, error, words", [
-    (dict(), ValueError, "give exactly one of"),
-    (dict(epochs=1, iterations=3), ValueError, "give exactly one of"),
-    (dict(epochs=1.5), TypeError, "epochs is 1.5"),
-    (dict(epochs=0), ValueError, "epochs is 0"),
-    (dict(iterations=0), ValueError, "max_iterations is 0"),
-    (dict(samples=0), ValueError, "samples is 0"),
-    (dict(seconds=-1), ValueError, "seconds is -1"),
-    (dict(epochs=1, batch_size=0), ValueError, "batch_size is 0"),
-    (dict(epochs=1, batch_size=231, drop_last=True), ValueError, "every batch is dropped"),
-    (dict(epochs=1, learning_rate=0), ValueError, "learning_rate is 0"),
-    (dict(epochs=1, learning_rate=math.nan), ValueError, "learning_rate is nan"),
-    (dict(epochs=1, optimizer="rmsprop"), ValueError, "optimizer is 'rmsprop'"),
-    (dict(epochs=1, schedule="linear"), ValueError, "schedule is 'linear'"),
-    (dict(seconds=1, schedule="cosine"), ValueError, "budget is in seconds"),
-    (dict(epochs=1, warmup=-1), ValueError, "warmup is -1"),
-    (dict(epochs=1, warmup=5), ValueError, "use a shorter warm-up"),
-    (dict(epochs=1, evaluate_every=0), ValueError, "evaluate_every is 0"),
-    (dict(epochs=1, seed=-1), ValueError, "seed is -1"),
-])
+@pytest.mark.parametrize(
+    "choices, error, words",
+    [
+        (dict(), ValueError, "give exactly one of"),
+        (dict(epochs=1, iterations=3), ValueError, "give exactly one of"),
+        (dict(epochs=1.5), TypeError, "epochs is 1.5"),
+        (dict(epochs=0), ValueError, "epochs is 0"),
+        (dict(iterations=0), ValueError, "max_iterations is 0"),
+        (dict(samples=0), ValueError, "samples is 0"),
+        (dict(seconds=-1), ValueError, "seconds is -1"),
+        (dict(epochs=1, batch_size=0), ValueError, "batch_size is 0"),
+        (dict(epochs=1, batch_size=231, drop_last=True), ValueError, "every batch is dropped"),
+        (dict(epochs=1, learning_rate=0), ValueError, "learning_rate is 0"),
+        (dict(epochs=1, learning_rate=math.nan), ValueError, "learning_rate is nan"),
+        (dict(epochs=1, optimizer="rmsprop"), ValueError, "optimizer is 'rmsprop'"),
+        (dict(epochs=1, schedule="linear"), ValueError, "schedule is 'linear'"),
+        (dict(seconds=1, schedule="cosine"), ValueError, "budget is in seconds"),
+        (dict(epochs=1, warmup=-1), ValueError, "warmup is -1"),
+        (dict(epochs=1, warmup=5), ValueError, "use a shorter warm-up"),
+        (dict(epochs=1, evaluate_every=0), ValueError, "evaluate_every is 0"),
+        (dict(epochs=1, seed=-1), ValueError, "seed is -1"),
+    ],
+)
 def test_bad_input(choices, error, words):
     with pytest.raises(error, match=words):
         train(MODEL, DATA, **{"batch_size": 50, "device": "cpu"} | choices)

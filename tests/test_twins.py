@@ -1,4 +1,5 @@
 """The .ipynb twins are what their .md gives, and the checks that say so can fail."""
+
 import json
 import os
 import shutil
@@ -29,19 +30,26 @@ def test_twin_is_up_to_date(md):
 
 @pytest.mark.parametrize("md", LESSONS, ids=lambda md: md.name)
 def test_source_is_canonical(md):
-    assert md.read_text() == twins.canonical(md), f"run: python tools/twins.py format {md.relative_to(ROOT)}"
+    assert md.read_text(encoding="utf-8") == twins.canonical(md), (
+        f"run: python tools/twins.py format {md.relative_to(ROOT)}"
+    )
 
 
 @pytest.mark.parametrize("md", LESSONS, ids=lambda md: md.name)
 def test_visible_code_fits_the_page(md):
-    long = [line for cell in jupytext.read(md).cells if cell.cell_type == "code" for line in cell.source.split("\n")
-            if len(line) > (120 if {"hide-input", "remove-input"} & set(cell.metadata.get("tags", [])) else 84)]
+    long = [
+        line
+        for cell in jupytext.read(md).cells
+        if cell.cell_type == "code"
+        for line in cell.source.split("\n")
+        if len(line) > (120 if {"hide-input", "remove-input"} & set(cell.metadata.get("tags", [])) else 84)
+    ]
     assert long == []
 
 
 @pytest.mark.parametrize("md", LESSONS, ids=lambda md: md.name)
 def test_no_machine_path_in_a_twin(md):
-    twin = md.with_suffix(".ipynb").read_text()
+    twin = md.with_suffix(".ipynb").read_text(encoding="utf-8")
     assert str(ROOT) not in twin and str(Path.home()) not in twin.replace("/root-", "")
 
 
@@ -76,16 +84,24 @@ class Copy:
 
     def __init__(self, folder: Path):
         self.folder, self.md, self.twin = folder, folder / "lessons/lesson.md", folder / "lessons/lesson.ipynb"
-        for name in ["lib", "tools", "conftest.py", "pyproject.toml", "tests/nbval_sanitize.cfg", "tests/test_twins.py"]:
+        for name in [
+            "lib",
+            "tools",
+            "conftest.py",
+            "pyproject.toml",
+            "tests/nbval_sanitize.cfg",
+            "tests/test_twins.py",
+        ]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, folder / name)
         self.md.parent.mkdir()
-        self.md.write_text(LESSON)
+        self.md.write_text(LESSON, encoding="utf-8")
 
     def run(self, *command):
         environment = os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
-        return subprocess.run([sys.executable, *command], cwd=self.folder, env=environment, text=True,
-                              capture_output=True)
+        return subprocess.run(
+            [sys.executable, *command], cwd=self.folder, env=environment, encoding="utf-8", capture_output=True
+        )
 
     def write(self):
         return self.run("tools/twins.py", "write")
@@ -96,9 +112,9 @@ class Copy:
         return self.run("-m", "pytest", "-q", "-p", "no:cacheprovider", "lessons", up_to_date)
 
     def edit_twin(self, change):
-        notebook = json.loads(self.twin.read_text())
+        notebook = json.loads(self.twin.read_text(encoding="utf-8"))
         change(notebook["cells"])
-        self.twin.write_text(json.dumps(notebook))
+        self.twin.write_text(json.dumps(notebook), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +153,7 @@ def test_a_cell_that_was_never_executed_fails(course):
 
 
 def test_a_stale_twin_fails(course):
-    course.md.write_text(LESSON.replace("1 + 1", "1 + 2"))
+    course.md.write_text(LESSON.replace("1 + 1", "1 + 2"), encoding="utf-8")
     done = course.check()
     assert done.returncode == 1 and "lesson.ipynb differs from lesson.md in cell 2" in done.stdout, done.stdout
 
@@ -153,15 +169,15 @@ def test_a_changed_output_fails(course):
 
 def test_a_changed_lib_fails(course):
     plan = course.folder / "lib/plan.py"
-    broken = plan.read_text().replace("return -(-a // b)", "return a // b")
-    assert broken != plan.read_text()
-    plan.write_text(broken)
+    broken = plan.read_text(encoding="utf-8").replace("return -(-a // b)", "return a // b")
+    assert broken != plan.read_text(encoding="utf-8")
+    plan.write_text(broken, encoding="utf-8")
     done = course.check()
     assert done.returncode == 1 and "34" in done.stdout and "33" in done.stdout, done.stdout
 
 
 def test_a_failing_cell_is_named(course):
-    course.md.write_text(LESSON.replace("1 + 1", "1 / 0"))
+    course.md.write_text(LESSON.replace("1 + 1", "1 / 0"), encoding="utf-8")
     before = course.twin.read_bytes()
     done = course.write()
     assert done.returncode == 1
@@ -170,8 +186,11 @@ def test_a_failing_cell_is_named(course):
 
 
 def test_nothing_is_sent_to_a_kernel_that_is_about_to_reply():  # importing twins sees to it
-    cells = ["import ipywidgets", "@ipywidgets.interact(size=[1, 2])\ndef show(size):\n    print('shown', size)",
-             "print('in the kernel:', show.widget.out.outputs)"]
+    cells = [
+        "import ipywidgets",
+        "@ipywidgets.interact(size=[1, 2])\ndef show(size):\n    print('shown', size)",
+        "print('in the kernel:', show.widget.out.outputs)",
+    ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     nbclient.NotebookClient(notebook, kernel_name="python3").execute()
     assert notebook.cells[2].outputs[0].text == "in the kernel: ()\n"

@@ -1,4 +1,5 @@
 """The widgets in the built pages, used by keyboard and mouse in a real browser. `make test` builds the book first."""
+
 import functools
 import gzip
 import http.server
@@ -16,8 +17,10 @@ from lib import records
 from lib.plan import TrainingPlan
 from lib.statistics import critical_batch_size
 
-LESSON = {name[:2]: HTML / f"lessons/{name}.html"
-          for name in ["01-epoch", "02-iteration", "03-batch-size", "04-steps-per-epoch"]}
+LESSON = {
+    name[:2]: HTML / f"lessons/{name}.html"
+    for name in ["01-epoch", "02-iteration", "03-batch-size", "04-steps-per-epoch"]
+}
 FOUR_CLOCKS, STEPS_TO_TARGET = HTML / "lessons/07-four-clocks.html", HTML / "lessons/08-steps-to-target.html"
 
 
@@ -32,8 +35,12 @@ def opened(browser):
         tab = context.new_page()
         tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
-        tab.on("request", lambda request: outside.append(request.url)
-               if not request.url.startswith(("file:", "data:", "blob:")) else None)
+        tab.on(
+            "request",
+            lambda request: (
+                outside.append(request.url) if not request.url.startswith(("file:", "data:", "blob:")) else None
+            ),
+        )
         tab.goto(page.as_uri())
         tab.wait_for_load_state("load")
         return tab
@@ -103,16 +110,22 @@ def test_batch_slicer_walks_through_a_run(opened):
     slicer = tab.get_by_role("region", name="Batch slicer")
     clock, plan = slicer.locator(".clock"), TrainingPlan(10_000, 300, epochs=3)
     press(slicer.get_by_role("button", name="One iteration"), "Enter", 2)
-    expect(clock).to_contain_text(f"epoch 1 of 3 · iteration 2 of 34 · 2 of 102 iterations and {plan.samples_after(2)} of")
+    expect(clock).to_contain_text(
+        f"epoch 1 of 3 · iteration 2 of 34 · 2 of 102 iterations and {plan.samples_after(2)} of"
+    )
     slicer.get_by_role("button", name="To the end of the epoch").click()
     slicer.get_by_role("button", name="One iteration").click()
-    expect(clock).to_contain_text("epoch 2 of 3 · iteration 1 of 34 · 35 of 102 iterations and 10,300 of 30,000 samples")
+    expect(clock).to_contain_text(
+        "epoch 2 of 3 · iteration 1 of 34 · 35 of 102 iterations and 10,300 of 30,000 samples"
+    )
     field = slicer.get_by_role("spinbutton", name="Batch size B")
     field.fill("2500")
     field.press("Enter")
     press(slicer.get_by_role("slider", name="Accumulation A"), "ArrowRight")
     slicer.get_by_role("button", name="Play").press("Space")
-    expect(clock).to_contain_text("epoch 3 of 3 · iteration 2 of 2 · 6 of 6 iterations and 30,000 of 30,000", timeout=6_000)
+    expect(clock).to_contain_text(
+        "epoch 3 of 3 · iteration 2 of 2 · 6 of 6 iterations and 30,000 of 30,000", timeout=6_000
+    )
     expect(slicer.get_by_role("button", name="Play")).to_be_visible()
     expect(slicer.get_by_role("status")).to_contain_text("6 of 6 iterations")
 
@@ -167,8 +180,11 @@ def test_devices(opened):
 def first_two(clock, value, sizes):
     """When the shortest of the recorded runs ends, and the best two batch sizes at that time with their values."""
     runs = records.load("four-clocks-cpu").table
-    means = runs[runs["batch_size"].isin(sizes)].groupby(["batch_size", "iteration"], as_index=False)[
-        ["samples", value]].mean()
+    means = (
+        runs[runs["batch_size"].isin(sizes)]
+        .groupby(["batch_size", "iteration"], as_index=False)[["samples", value]]
+        .mean()
+    )
     time = means.groupby("batch_size")[clock].max().min()
     there = {size: np.interp(time, one[clock], one[value]) for size, one in means.groupby("batch_size")}
     best = sorted(there, key=there.get, reverse="accuracy" in value)[:2]
@@ -185,8 +201,9 @@ def test_four_clocks(opened):
         time, best = first_two(clock, value, sizes)
         first, second = (re.escape(f"batch size {size:,} ({at:.3f})") for size, at in best)
         expect(said).to_contain_text(re.compile(f"^After {time:,.0f} {label} {first} .*{second}"))
-        expect(clocks.get_by_role("img")).to_have_accessible_name(f"{value.replace('_', ' ')} against {label}. "
-                                                                  f"{said.inner_text()}")
+        expect(clocks.get_by_role("img")).to_have_accessible_name(
+            f"{value.replace('_', ' ')} against {label}. {said.inner_text()}"
+        )
         assert lines.count() == len(sizes)
         return best[0][0]
 
@@ -217,8 +234,9 @@ def test_steps_to_target(opened):
     mean, found = steps.groupby("batch_size")["iteration"].mean(), critical_batch_size(steps).b_crit
     widget = tab.get_by_role("region", name="Steps to target")
     guess, reply, picture = widget.get_by_role("textbox"), widget.get_by_role("status"), widget.get_by_role("img")
-    expect(picture).to_have_accessible_name(re.compile(
-        f"from {mean.iloc[0]:,.0f} down to {mean.iloc[-1]:,.0f}\\.$"))  # and nothing about the law yet
+    expect(picture).to_have_accessible_name(
+        re.compile(f"from {mean.iloc[0]:,.0f} down to {mean.iloc[-1]:,.0f}\\.$")
+    )  # and nothing about the law yet
     assert widget.locator("circle.measured").count() == len(mean) == 9
     assert widget.locator(".perfect, .critical, .guessed").count() == 0
     press(guess, "Enter")
@@ -249,8 +267,14 @@ def test_predict_a_number(opened):
     tab = opened(LESSON["02"])
     question = tab.locator(".predict", has_text="N = 10,000, B = 300")
     answer, feedback = question.get_by_role("textbox", name="Your answer"), question.get_by_role("status")
-    for text, reply in [("", "Write a number first"), ("many", "Write a number first"), ("100", "You rounded at the end"),
-                        ("77", "The answer is larger"), ("1,000", "The answer is smaller"), ("102", "Right: 102.")]:
+    for text, reply in [
+        ("", "Write a number first"),
+        ("many", "Write a number first"),
+        ("100", "You rounded at the end"),
+        ("77", "The answer is larger"),
+        ("1,000", "The answer is smaller"),
+        ("102", "Right: 102."),
+    ]:
         answer.fill(text)
         answer.press("Enter")
         expect(feedback).to_contain_text(reply)
@@ -277,7 +301,7 @@ def test_predict_a_choice(opened):
 
 def test_every_widget_in_a_page_is_alive(opened):
     for page in CONTENT:
-        text = page.read_text()
+        text = page.read_text(encoding="utf-8")
         views = text.count("widget-view+json")
         assert ("static-widgets.js" in text) == ("widget-state+json" in text) and text.count("widget-text") >= views
         if views:
@@ -289,13 +313,13 @@ def test_every_widget_in_a_page_is_alive(opened):
 def test_lessons_hold_the_widgets():
     """Each lesson asks for predictions, and its own widget is there."""
     for number, name in [("02", "Batch slicer"), ("03", "Path viewer"), ("04", "Devices and accumulation")]:
-        assert name in LESSON[number].read_text()
-    assert all(page.read_text().count("<p>Question: ") >= 3 for page in LESSON.values())
+        assert name in LESSON[number].read_text(encoding="utf-8")
+    assert all(page.read_text(encoding="utf-8").count("<p>Question: ") >= 3 for page in LESSON.values())
 
 
 @pytest.mark.parametrize("page", LESSON.values(), ids=named)
 def test_text_stands_without_scripts_and_on_paper(opened, page):
-    views = page.read_text().count("widget-view+json")
+    views = page.read_text(encoding="utf-8").count("widget-view+json")
     without = opened(page, java_script_enabled=False)
     assert without.locator(".widget-text:visible").count() == views > 0
     printed = opened(page)
@@ -312,7 +336,10 @@ def test_a_control_that_needs_python_says_so(opened):
     expect(note.locator("pre")).to_contain_text(f"{plan.total_iterations} iterations in")
 
 
-COLORS = ["color-contrast", "link-in-text-block"]  # the rules that take long and that a narrow screen leaves as they are
+COLORS = [
+    "color-contrast",
+    "link-in-text-block",
+]  # the rules that take long and that a narrow screen leaves as they are
 NARROW = {"rules": {rule: {"enabled": False} for rule in COLORS}}
 
 
@@ -381,8 +408,10 @@ def test_usable_soon_on_a_slow_link(browser, site, page, capsys):
         tab = context.new_page()
         link = context.new_cdp_session(tab)
         link.send("Network.enable")
-        link.send("Network.emulateNetworkConditions", {"offline": False, "latency": 150, "downloadThroughput": 200_000,
-                                                       "uploadThroughput": 93_750})
+        link.send(
+            "Network.emulateNetworkConditions",
+            {"offline": False, "latency": 150, "downloadThroughput": 200_000, "uploadThroughput": 93_750},
+        )
         tab.add_init_script("""new MutationObserver(() => {
             if (!window.usable && document.querySelector(".live-widget button")) window.usable = performance.now();
         }).observe(document, { childList: true, subtree: true })""")
@@ -393,6 +422,9 @@ def test_usable_soon_on_a_slow_link(browser, site, page, capsys):
         context.close()
     with capsys.disabled():
         own = Zipped.sent[page.name]
-        print(f"\n{named(page)}: usable after {min(times):.1f} s; page {own / 1e3:.0f} kB, with all it loads "
-              f"{sum(Zipped.sent.values()) / 1e3:.0f} kB (gzip)", end=" ")
+        print(
+            f"\n{named(page)}: usable after {min(times):.1f} s; page {own / 1e3:.0f} kB, with all it loads "
+            f"{sum(Zipped.sent.values()) / 1e3:.0f} kB (gzip)",
+            end=" ",
+        )
     assert min(times) < 2.5

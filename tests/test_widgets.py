@@ -1,4 +1,5 @@
 """The widgets compute what Python computes, refuse bad input, and say in text what they show."""
+
 import base64
 import functools
 import math
@@ -21,8 +22,17 @@ from lib.training import train
 from lib.widgets import BatchSlicer, Devices, FourClocks, PathViewer, Predict, StepsToTarget
 from lib.widgets.base import FOLDER, bundle
 
-COUNTED = ["samples_per_device", "batches_per_epoch", "last_batch_size", "iterations_per_epoch", "global_batch_size",
-           "samples_repeated_per_epoch", "samples_dropped_per_epoch", "total_iterations", "total_samples"]
+COUNTED = [
+    "samples_per_device",
+    "batches_per_epoch",
+    "last_batch_size",
+    "iterations_per_epoch",
+    "global_batch_size",
+    "samples_repeated_per_epoch",
+    "samples_dropped_per_epoch",
+    "total_iterations",
+    "total_samples",
+]
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +53,16 @@ def random_choices(count, seed=0):
     draw = random.Random(seed)
     for _ in range(count):
         largest = draw.choice([12, 300, 1_000_000])
-        yield dict(num_samples=draw.randint(1, largest), batch_size=draw.randint(1, draw.choice([4, 40, largest])),
-                   epochs=draw.randint(1, 100), drop_last=draw.random() < 0.5,
-                   accumulation_steps=draw.randint(1, draw.choice([1, 8])), world_size=draw.randint(1, draw.choice([1, 9])),
-                   pad_to_even=draw.random() < 0.5, tail=draw.choice(TAILS))
+        yield dict(
+            num_samples=draw.randint(1, largest),
+            batch_size=draw.randint(1, draw.choice([4, 40, largest])),
+            epochs=draw.randint(1, 100),
+            drop_last=draw.random() < 0.5,
+            accumulation_steps=draw.randint(1, draw.choice([1, 8])),
+            world_size=draw.randint(1, draw.choice([1, 9])),
+            pad_to_even=draw.random() < 0.5,
+            tail=draw.choice(TAILS),
+        )
 
 
 def counted_by_python(choices, share_of_run):
@@ -55,18 +71,25 @@ def counted_by_python(choices, share_of_run):
     except ValueError:
         return None
     iterations = int(share_of_run * plan.total_iterations)
-    return [*(getattr(plan, name) for name in COUNTED), plan.samples_after(iterations),
-            plan.iterations_in_epoch(plan.epochs - 1)]
+    return [
+        *(getattr(plan, name) for name in COUNTED),
+        plan.samples_after(iterations),
+        plan.iterations_in_epoch(plan.epochs - 1),
+    ]
 
 
 def test_javascript_counts_like_the_plan(in_javascript):
     points = list(random_choices(6_000))
-    found = in_javascript("plan", """(module, [points, names]) => points.map(choices => {
+    found = in_javascript(
+        "plan",
+        """(module, [points, names]) => points.map(choices => {
         const plan = module.plan(choices);
         if (plan.refused) return null;
         return [...names.map(name => plan[name]), plan.samples_after(Math.floor(0.7 * plan.total_iterations)),
                 plan.iterations_in_epoch(choices.epochs - 1)];
-    })""", [points, COUNTED])
+    })""",
+        [points, COUNTED],
+    )
     expected = [counted_by_python(choices, 0.7) for choices in points]
     assert 300 < expected.count(None) < 3_000  # both kinds are there
     for choices, javascript, python in zip(points, found, expected, strict=True):
@@ -77,13 +100,22 @@ def test_javascript_shares_samples_like_pytorch(in_javascript):
     points = [choices for choices in random_choices(600, seed=1) if choices["num_samples"] <= 60]
     points = [choices for choices in points if counted_by_python(choices, 0)]
     assert len(points) > 100
-    found = in_javascript("plan", """(module, points) => points.map(choices =>
+    found = in_javascript(
+        "plan",
+        """(module, points) => points.map(choices =>
         Array.from({ length: choices.world_size }, (_, device) => module.share(choices, device).batches.map(
-            batch => batch.map(({ sample }) => sample))))""", points)
+            batch => batch.map(({ sample }) => sample))))""",
+        points,
+    )
     for choices, devices in zip(points, found, strict=True):
         for rank, batches in enumerate(devices):
-            sampler = DistributedSampler(range(choices["num_samples"]), choices["world_size"], rank, shuffle=False,
-                                         drop_last=not choices["pad_to_even"])
+            sampler = DistributedSampler(
+                range(choices["num_samples"]),
+                choices["world_size"],
+                rank,
+                shuffle=False,
+                drop_last=not choices["pad_to_even"],
+            )
             assert batches == list(BatchSampler(sampler, choices["batch_size"], choices["drop_last"])), choices
 
 
@@ -97,10 +129,14 @@ def line_data():
 def test_javascript_walks_like_python(in_javascript, batch_size):
     viewer = PathViewer(*line_data(), batch_size=batch_size, epochs=4, learning_rate=0.1)
     names = ["feature", "target", "orders", "start"]
-    path, used = in_javascript("path_viewer", """(module, [problem, size]) => {
+    path, used = in_javascript(
+        "path_viewer",
+        """(module, [problem, size]) => {
         const { path, used } = module.walk(problem, size, 0.1);
         return [path, used];
-    }""", [{name: getattr(viewer, name) for name in names}, batch_size])
+    }""",
+        [{name: getattr(viewer, name) for name in names}, batch_size],
+    )
     assert np.allclose(path, viewer.path(), rtol=0, atol=1e-12)
     plan = TrainingPlan(50, batch_size, epochs=4)
     assert used == [plan.samples_after(iterations) for iterations in range(plan.total_iterations + 1)]
@@ -108,19 +144,34 @@ def test_javascript_walks_like_python(in_javascript, batch_size):
 
 @pytest.mark.parametrize("module", sorted(FOLDER.glob("*.js")), ids=lambda path: path.name)
 def test_modules_are_short_and_bundled_whole(module):
-    assert len(module.read_text().splitlines()) <= 250
+    assert len(module.read_text(encoding="utf-8").splitlines()) <= 250
     text = bundle(module.stem)
-    assert "import " not in text and text.count("export default") == ("export default" in module.read_text())
+    assert "import " not in text and text.count("export default") == (
+        "export default" in module.read_text(encoding="utf-8")
+    )
 
 
 @functools.cache
 def runs():
     """Real runs, small ones: three batch sizes, three seeds."""
     torch.set_num_threads(1)
-    return pd.concat([
-        train(mlp(64, 32, 10), digits(), batch_size, learning_rate=0.2, samples=6_400, seed=seed, device="cpu",
-              evaluate_every=640 // batch_size)[0].assign(batch_size=batch_size, seed=seed)
-        for batch_size in (10, 40, 160) for seed in range(3)], ignore_index=True)
+    return pd.concat(
+        [
+            train(
+                mlp(64, 32, 10),
+                digits(),
+                batch_size,
+                learning_rate=0.2,
+                samples=6_400,
+                seed=seed,
+                device="cpu",
+                evaluate_every=640 // batch_size,
+            )[0].assign(batch_size=batch_size, seed=seed)
+            for batch_size in (10, 40, 160)
+            for seed in range(3)
+        ],
+        ignore_index=True,
+    )
 
 
 @functools.cache
@@ -130,17 +181,27 @@ def steps_and_law():
 
 
 EXAMPLES = {
-    BatchSlicer: (lambda: BatchSlicer(10_000, 300, epochs=3),
-                  ["10,000 samples", "34 iterations", "102 iterations", "100 samples"]),
-    Devices: (lambda: Devices(26, 2, accumulation_steps=2, world_size=3),
-              ["global batch size of 12", "3 iterations", "repeated: 1"]),
-    PathViewer: (lambda: PathViewer(*line_data(), batch_size=10, epochs=2),
-                 ["50 samples", "10 iterations", "from the bottom"]),
+    BatchSlicer: (
+        lambda: BatchSlicer(10_000, 300, epochs=3),
+        ["10,000 samples", "34 iterations", "102 iterations", "100 samples"],
+    ),
+    Devices: (
+        lambda: Devices(26, 2, accumulation_steps=2, world_size=3),
+        ["global batch size of 12", "3 iterations", "repeated: 1"],
+    ),
+    PathViewer: (
+        lambda: PathViewer(*line_data(), batch_size=10, epochs=2),
+        ["50 samples", "10 iterations", "from the bottom"],
+    ),
     Predict: (lambda: Predict("Which?", "this", "Because.", {"that": "No."}), ["Which?", "that, this"]),
-    FourClocks: (lambda: FourClocks(runs(), least=3),
-                 ["10, 40, 160", "3 seeds", "train loss and test accuracy", "seconds"]),
-    StepsToTarget: (lambda: StepsToTarget(*steps_and_law(), "a training loss of 1.8", least=3),
-                    ["a training loss of 1.8", "critical batch size is"]),
+    FourClocks: (
+        lambda: FourClocks(runs(), least=3),
+        ["10, 40, 160", "3 seeds", "train loss and test accuracy", "seconds"],
+    ),
+    StepsToTarget: (
+        lambda: StepsToTarget(*steps_and_law(), "a training loss of 1.8", least=3),
+        ["a training loss of 1.8", "critical batch size is"],
+    ),
 }
 
 
@@ -169,24 +230,31 @@ def test_controls_and_plan_agree():
         slicer.plan
 
 
-@pytest.mark.parametrize("make, error, words", [
-    (lambda: BatchSlicer(0, 1), ValueError, "num_samples is 0"),
-    (lambda: BatchSlicer(10, 2.5), TypeError, "batch_size is 2.5"),
-    (lambda: Devices(61, 1), ValueError, "at most 60"),
-    (lambda: Devices(6, 1, tail="keep"), ValueError, "tail is 'keep'"),
-    (lambda: FourClocks(runs()), ValueError, "at least 5"),
-    (lambda: FourClocks(runs().assign(train_loss=math.nan), least=3), ValueError, "batch size 10 is not a number"),
-    (lambda: FourClocks(runs(), values=["perplexity"], least=3), KeyError, "perplexity"),
-    (lambda: StepsToTarget(steps_and_law()[0].assign(iteration=math.nan), None, "x", least=3), ValueError, "did not reach"),
-    (lambda: PathViewer([1, 2], [1]), ValueError, r"feature has shape \(2,\)"),
-    (lambda: PathViewer([1, 2], [1, 2], batch_size=0), ValueError, "batch_size is 0"),
-    (lambda: Predict("How many?", None, ""), TypeError, "answer is None"),
-    (lambda: Predict("How many", 3, ""), ValueError, "question mark"),
-    (lambda: Predict("How many?", 3, "", {3.0: "No."}), ValueError, "leave that out"),
-    (lambda: Predict("Which?", "a", ""), ValueError, "choices are"),
-    (lambda: Predict("Which?", "a", "", {"b": "No."}, choices=["a", "c"]), ValueError, "choices are"),
-    (lambda: Predict("How many?", 3, "", choices=["3"]), ValueError, "give the answer as a text"),
-])
+@pytest.mark.parametrize(
+    "make, error, words",
+    [
+        (lambda: BatchSlicer(0, 1), ValueError, "num_samples is 0"),
+        (lambda: BatchSlicer(10, 2.5), TypeError, "batch_size is 2.5"),
+        (lambda: Devices(61, 1), ValueError, "at most 60"),
+        (lambda: Devices(6, 1, tail="keep"), ValueError, "tail is 'keep'"),
+        (lambda: FourClocks(runs()), ValueError, "at least 5"),
+        (lambda: FourClocks(runs().assign(train_loss=math.nan), least=3), ValueError, "batch size 10 is not a number"),
+        (lambda: FourClocks(runs(), values=["perplexity"], least=3), KeyError, "perplexity"),
+        (
+            lambda: StepsToTarget(steps_and_law()[0].assign(iteration=math.nan), None, "x", least=3),
+            ValueError,
+            "did not reach",
+        ),
+        (lambda: PathViewer([1, 2], [1]), ValueError, r"feature has shape \(2,\)"),
+        (lambda: PathViewer([1, 2], [1, 2], batch_size=0), ValueError, "batch_size is 0"),
+        (lambda: Predict("How many?", None, ""), TypeError, "answer is None"),
+        (lambda: Predict("How many", 3, ""), ValueError, "question mark"),
+        (lambda: Predict("How many?", 3, "", {3.0: "No."}), ValueError, "leave that out"),
+        (lambda: Predict("Which?", "a", ""), ValueError, "choices are"),
+        (lambda: Predict("Which?", "a", "", {"b": "No."}, choices=["a", "c"]), ValueError, "choices are"),
+        (lambda: Predict("How many?", 3, "", choices=["3"]), ValueError, "give the answer as a text"),
+    ],
+)
 def test_bad_input_gets_a_sentence(make, error, words):
     with pytest.raises(error, match=words):
         make()
@@ -195,7 +263,6 @@ def test_bad_input_gets_a_sentence(make, error, words):
 def test_written_answers():
     answers = [Predict("How many?", number, "").written_answer() for number in (10_000, 0.25, 2.012)]
     assert answers == ["10,000", "0.25", "2.012"] and math.isclose(Predict("How many?", 2, "").answer, 2)
-
 
 
 @pytest.fixture
@@ -207,13 +274,16 @@ def shown(browser):
         state = {name: value for name, value in widget.get_state().items() if name not in ("layout", "_esm", "_css")}
         url = "data:text/javascript;base64," + base64.b64encode(widget._esm.encode()).decode()
         tab.set_content(f"<style>{widget._css}</style>")
-        tab.evaluate("""async ([url, state]) => {
+        tab.evaluate(
+            """async ([url, state]) => {
             const handlers = {};
             const model = { get: name => state[name], save_changes() {}, off() {},
                 on: (name, act) => { (handlers[name] ??= []).push(act); },
                 set: (name, value) => { state[name] = value; handlers[`change:${name}`]?.forEach(act => act()); } };
             (await import(url)).default.render({ model, el: document.body });
-        }""", [url, state])
+        }""",
+            [url, state],
+        )
         return tab
 
     yield show
@@ -254,8 +324,11 @@ def test_steps_to_target_asks_first(shown):
     assert tab.locator("circle.measured").count() == 3 and tab.locator(".perfect").count() == 0
     assert f"{found.estimate:.3g}" not in tab.locator("body").inner_text()
     guess = tab.get_by_role("textbox", name="Your guess")
-    for text, reply in [("", "Write a batch size first"), (f"{found.low / 3:.4f}", "below the interval"),
-                        (f"{found.high * 3:.4f}", "above the interval")]:
+    for text, reply in [
+        ("", "Write a batch size first"),
+        (f"{found.low / 3:.4f}", "below the interval"),
+        (f"{found.high * 3:.4f}", "above the interval"),
+    ]:
         guess.fill(text)
         guess.press("Enter")
         expect(tab.get_by_role("status")).to_contain_text(reply)

@@ -5,6 +5,7 @@ Jupyter Book's execution cache knows a lesson by its own cells alone. Here a dig
 the cache is emptied and every lesson is read again. Reading executes one lesson after the
 other; so they are executed before, side by side, and reading finds them in the cache.
 """
+
 import hashlib
 import logging
 import os
@@ -16,13 +17,20 @@ from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
 
 NAME = "course-code.sha256"
-FROM_DATA = {"claims", "homework"}  # pages whose sources are other files: read, and by their own metadata executed, in every build
+FROM_DATA = {
+    "claims",
+    "homework",
+}  # pages whose sources are other files: read, and by their own metadata executed, in every build
 
 
 def code_digest(root: Path) -> str:
     """Digest of everything outside a lesson that its results may depend on: code, records, packages."""
-    files = sorted(f for folder in ("lib", "records") for f in (root / folder).rglob("*")
-                   if f.is_file() and "__pycache__" not in f.parts)
+    files = sorted(
+        f
+        for folder in ("lib", "records")
+        for f in (root / folder).rglob("*")
+        if f.is_file() and "__pycache__" not in f.parts
+    )
     digest = hashlib.sha256()
     for file in [*files, root / "constraints.txt", root / "requirements.txt"]:
         digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes() + b"\0")
@@ -32,7 +40,9 @@ def code_digest(root: Path) -> str:
 def forget(app, config):
     cache = Path(app.srcdir, "_build", ".jupyter_cache")
     app.code_stamp = cache / NAME
-    app.code_changed = not (app.code_stamp.exists() and app.code_stamp.read_text() == code_digest(Path(app.srcdir)))
+    app.code_changed = not (
+        app.code_stamp.exists() and app.code_stamp.read_text(encoding="utf-8") == code_digest(Path(app.srcdir))
+    )
     if app.code_changed:
         shutil.rmtree(cache, ignore_errors=True)
 
@@ -51,14 +61,15 @@ def execute(app, env, docnames):
     if notebooks:
         log = logging.getLogger(__name__)
         log.setLevel(logging.INFO)
-        load_executor("local-parallel", cache, log).run_and_cache(
-            filter_uris=notebooks, timeout=120)
+        load_executor("local-parallel", cache, log).run_and_cache(filter_uris=notebooks, timeout=120)
 
 
 def remember(app, exception):
     if exception is None:  # a build that broke off may have left old pages: it stays "changed"
         app.code_stamp.parent.mkdir(parents=True, exist_ok=True)
-        app.code_stamp.write_text(code_digest(Path(app.srcdir)))  # anew: the build may have measured records
+        app.code_stamp.write_text(
+            code_digest(Path(app.srcdir)), encoding="utf-8"
+        )  # anew: the build may have measured records
 
 
 def setup(app):

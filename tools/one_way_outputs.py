@@ -5,6 +5,7 @@ asynchronous socket on which it waits. Now and then the waiting side then misses
 and the cell runs into its time limit: in 10 of 15 executions of 60 such cells on a busy
 machine, in none without the message. The text reaches the notebook in any case.
 """
+
 from nbclient.output_widget import OutputWidget
 
 OutputWidget.sync_state = lambda self: None

@@ -1,11 +1,12 @@
 """Markup of the pages: what misleads screen readers (an empty header cell, roles that no longer exist), and the
 links from the boxes of the lessons to the claims, which a notebook cannot know.
 """
+
 import re
 
 REPLACED = {
-    "<th></th>": "<td></td>",                                              # pandas: the corner above the index
-    ' role="doc-biblioentry"': "",                                         # docutils
+    "<th></th>": "<td></td>",  # pandas: the corner above the index
+    ' role="doc-biblioentry"': "",  # docutils
     '<div role="list" class="citation-list">': '<div class="citation-list">',  # its children are no list items
 }
 
@@ -19,8 +20,11 @@ def tidy(app, pagename, templatename, context, doctree):
         page = context["pathto"]("claims")
         context["body"] = re.sub(
             r'(?<=<span class="claim-ids">)[^<]+',
-            lambda ids: re.sub(r"\b([ABC]\d+)\b", lambda i: f'<a href="{page}#claim-{i[1].lower()}">{i[1]}</a>', ids[0]),
-            context["body"])
+            lambda ids: re.sub(
+                r"\b([ABC]\d+)\b", lambda i: f'<a href="{page}#claim-{i[1].lower()}">{i[1]}</a>', ids[0]
+            ),
+            context["body"],
+        )
 
 
 def setup(app):

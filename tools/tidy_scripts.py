@@ -3,6 +3,7 @@
 The theme loads Font Awesome twice, as a font and as a script that draws the same icons
 again. The script has 0.5 MB, compressed, and the page waits for it.
 """
+
 import re
 from pathlib import Path
 

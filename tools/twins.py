@@ -8,6 +8,7 @@
 The .md is the source. A twin holds outputs but no times, random ids or paths, so that
 writing it twice gives the same bytes. pytest --nbval compares its outputs with a new run.
 """
+
 import argparse
 import os
 import sys
@@ -15,10 +16,10 @@ from pathlib import Path
 
 import jupytext
 import nbformat
+import one_way_outputs  # noqa: F401
 from jupytext.config import load_jupytext_config
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-import one_way_outputs  # noqa: F401
 from widget_views import STATE, VIEW, needs_python
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,7 +28,9 @@ KEPT_METADATA = ("tags", "mystnb")
 
 def sources(root: Path = ROOT) -> list[Path]:
     """The lessons that hold code, in order."""
-    return sorted(p for p in (root / "lessons").glob("*.md") if "format_name: myst" in p.read_text()[:400])
+    return sorted(
+        p for p in (root / "lessons").glob("*.md") if "format_name: myst" in p.read_text(encoding="utf-8")[:400]
+    )
 
 
 def canonical(md: Path) -> str:
@@ -42,8 +45,14 @@ def execute(md: Path):
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:03d}"
         cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k in KEPT_METADATA})
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", record_timing=False, coalesce_streams=True,
-                            resources={"metadata": {"path": str(md.parent)}})
+    client = NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(md.parent)}},
+    )
     try:
         client.execute()
     except CellExecutionError as error:
@@ -60,9 +69,13 @@ def write(md: Path):
         for data in [output["data"] for output in cell.get("outputs", []) if VIEW in output.get("data", {})]:
             view = data.pop(VIEW)
             data.setdefault("text/html", needs_python(models, view["model_id"]))
-    notebook.metadata = nbformat.from_dict({
-        "jupytext": {"default_lexer": "ipython3"}, "kernelspec": notebook.metadata.kernelspec,
-        "language_info": {"name": "python", "file_extension": ".py", "pygments_lexer": "ipython3"}})
+    notebook.metadata = nbformat.from_dict(
+        {
+            "jupytext": {"default_lexer": "ipython3"},
+            "kernelspec": notebook.metadata.kernelspec,
+            "language_info": {"name": "python", "file_extension": ".py", "pygments_lexer": "ipython3"},
+        }
+    )
     partial = md.with_suffix(".ipynb.partial")
     nbformat.write(notebook, partial)
     os.replace(partial, md.with_suffix(".ipynb"))
@@ -90,8 +103,9 @@ def problems(md: Path) -> list[str]:
 
 
 def _inputs(notebook):
-    return [(c.cell_type, c.source, {k: c.metadata[k] for k in KEPT_METADATA if k in c.metadata})
-            for c in notebook.cells]
+    return [
+        (c.cell_type, c.source, {k: c.metadata[k] for k in KEPT_METADATA if k in c.metadata}) for c in notebook.cells
+    ]
 
 
 def main():
@@ -104,8 +118,8 @@ def main():
     for md in [p.resolve() for p in args.lessons] or sources():
         if args.action in ("format", "write"):
             text = canonical(md)
-            if text != md.read_text():
-                md.write_text(text)
+            if text != md.read_text(encoding="utf-8"):
+                md.write_text(text, encoding="utf-8")
         if args.action in ("write", "run"):
             print(f"executing {md.name}", flush=True)
             {"write": write, "run": execute}[args.action](md)

@@ -5,6 +5,7 @@ into the page; ``assets/static-widgets.js`` hides the text once the widget is al
 control that only Python can answer (``interact``) becomes a notice and the output that it
 had when the page was built.
 """
+
 import html
 import json
 
@@ -14,8 +15,10 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
-NOTICE = ("This control needs Python: open the lesson as a notebook to use it. "
-          "Below is what it showed when this page was made.")
+NOTICE = (
+    "This control needs Python: open the lesson as a notebook to use it. "
+    "Below is what it showed when this page was made."
+)
 
 
 def outputs_of(models: dict, model_id: str) -> list[dict]:
@@ -45,8 +48,9 @@ class TextBesideWidget(SphinxPostTransform):
     def run(self, **kwargs):
         scripts = NbMetadataCollector.get_js_files(self.env, self.env.docname)
         models = json.loads(scripts["ipywidgets_state"][1]["body"])["state"] if "ipywidgets_state" in scripts else {}
-        for bundle in self.document.findall(lambda node: node.get("nb_element") == "mime_bundle"
-                                            if isinstance(node, nodes.container) else False):
+        for bundle in self.document.findall(
+            lambda node: node.get("nb_element") == "mime_bundle" if isinstance(node, nodes.container) else False
+        ):
             by_type = {child["mime_type"]: child for child in bundle.children}
             view, text = by_type.get(VIEW), by_type.get("text/html")
             if view is None:
@@ -56,7 +60,7 @@ class TextBesideWidget(SphinxPostTransform):
                 text.extend(view.children)
             elif self.app.builder.format == "html":
                 marker = view.children[0].astext()
-                model_id = json.loads(marker[marker.index("{"):marker.rindex("}") + 1])["model_id"]
+                model_id = json.loads(marker[marker.index("{") : marker.rindex("}") + 1])["model_id"]
                 raw = nodes.raw(text=needs_python(models, model_id), format="html")
                 bundle.append(nodes.container("", raw, mime_type="text/html"))
 
@@ -67,8 +71,9 @@ def drop_unused(app, pagename, templatename, context, doctree):
         attributes = getattr(script, "attributes", {})
         if attributes.get("type") == STATE:
             state = json.loads(attributes["body"])
-            state["state"] = {name: model for name, model in state["state"].items()
-                              if model["model_module"] == "anywidget"}
+            state["state"] = {
+                name: model for name, model in state["state"].items() if model["model_module"] == "anywidget"
+            }
             attributes["body"] = json.dumps(state, sort_keys=True).replace("</", r"<\/")
 
 

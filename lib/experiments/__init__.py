@@ -4,6 +4,7 @@ A function here returns the tables that its lesson shows and judges. A lesson ge
 through ``lib.records.remember``, so that they run once, and again only when this code or
 code below it has changed.
 """
+
 import os
 
 from tqdm.auto import tqdm

@@ -1,4 +1,5 @@
 """The same runs on four clocks: iterations, samples, compute and seconds."""
+
 import pandas as pd
 
 from lib.data import mnist1d
@@ -17,20 +18,41 @@ def speed(batch_sizes: list[int], neighbours: list[int], device: str) -> dict[st
     ``neighbours`` are batch sizes around powers of two, measured in turn with each other.
     """
     data = mnist1d()
-    return {"speed": throughput(mlp(), data, batch_sizes, device=device, rounds=5, min_seconds=0.15),
-            "neighbours": throughput(mlp(), data, neighbours, device=device, rounds=9, min_seconds=0.1),
-            "memory": memory(mlp(), data, batch_sizes, optimizer="adam", device=device)}
+    return {
+        "speed": throughput(mlp(), data, batch_sizes, device=device, rounds=5, min_seconds=0.15),
+        "neighbours": throughput(mlp(), data, neighbours, device=device, rounds=9, min_seconds=0.1),
+        "memory": memory(mlp(), data, batch_sizes, optimizer="adam", device=device),
+    }
 
 
-def curves(learning_rates: dict[str, float], iterations: dict[str, int], seeds: list[int], device: str,
-           points: int = 40) -> pd.DataFrame:
+def curves(
+    learning_rates: dict[str, float], iterations: dict[str, int], seeds: list[int], device: str, points: int = 40
+) -> pd.DataFrame:
     """Loss curves of one network at several batch sizes, each with a learning rate and a length of its own.
 
     ``learning_rates`` and ``iterations`` map a batch size, written as text, to its value.
     """
     data = mnist1d().first(NUM_SAMPLES)
-    runs = [histories(data, batch_size=int(size), learning_rate=rate, seed=seeds, iterations=iterations[size],
-                      evaluate_every=max(1, iterations[size] // points), device=device)
-            for size, rate in progress(learning_rates.items())]
-    columns = ["batch_size", "learning_rate", "seed", "iteration", "samples", "train_loss", "test_loss", "test_accuracy"]
+    runs = [
+        histories(
+            data,
+            batch_size=int(size),
+            learning_rate=rate,
+            seed=seeds,
+            iterations=iterations[size],
+            evaluate_every=max(1, iterations[size] // points),
+            device=device,
+        )
+        for size, rate in progress(learning_rates.items())
+    ]
+    columns = [
+        "batch_size",
+        "learning_rate",
+        "seed",
+        "iteration",
+        "samples",
+        "train_loss",
+        "test_loss",
+        "test_accuracy",
+    ]
     return pd.concat(runs, ignore_index=True)[columns]

@@ -1,7 +1,8 @@
 """The measured results that lessons share, each from its record or, if that is stale, measured now.
 
-    python -m lib.experiments.course     on a machine with a CUDA GPU: its records, beside the CPU's
+python -m lib.experiments.course     on a machine with a CUDA GPU: its records, beside the CPU's
 """
+
 import sys
 
 import torch
@@ -15,22 +16,36 @@ CLOCK_SIZES = [8, 32, 128, 512, 2048]
 
 def gradient_noise() -> Record:
     """Lesson 5: moments of the gradient along runs, drawn variances, two-batch estimates."""
-    return remember("gradient-noise", noise.noise, batch_size=64, learning_rate=0.74,
-                    iterations=[0, 10, 30, 85, 150, 290], seeds=seeds(5),
-                    sizes=[1, 4, 16, 64, 256, 1024, 2000, 4000], draws=300, small=16, big=256)
+    return remember(
+        "gradient-noise",
+        noise.noise,
+        batch_size=64,
+        learning_rate=0.74,
+        iterations=[0, 10, 30, 85, 150, 290],
+        seeds=seeds(5),
+        sizes=[1, 4, 16, 64, 256, 1024, 2000, 4000],
+        draws=300,
+        small=16,
+        big=256,
+    )
 
 
 def batch_losses() -> Record:
     """Lesson 5: losses of random batches at fixed weights."""
-    return remember("batch-losses", noise.batch_losses, sizes=[10, 100, 1000], num_batches=200, iterations=85,
-                    learning_rate=0.74)
+    return remember(
+        "batch-losses", noise.batch_losses, sizes=[10, 100, 1000], num_batches=200, iterations=85, learning_rate=0.74
+    )
 
 
 def speed(device: str = "cpu") -> Record:
     """Lesson 6: seconds and bytes of an iteration against batch size."""
-    return remember(f"speed-{device}", clocks.speed, device=device,
-                    batch_sizes=[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 10_000],
-                    neighbours=[24, 31, 32, 33, 48, 63, 64, 65, 96, 127, 128, 129, 192, 255, 256, 257])
+    return remember(
+        f"speed-{device}",
+        clocks.speed,
+        device=device,
+        batch_sizes=[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 10_000],
+        neighbours=[24, 31, 32, 33, 48, 63, 64, 65, 96, 127, 128, 129, 192, 255, 256, 257],
+    )
 
 
 def steps_to_target() -> Record:
@@ -42,9 +57,14 @@ def four_clocks(device: str = "cpu") -> Record:
     """Lesson 7: loss curves at the learning rates that lesson 8 found for the loss 1.0, twice as long as needed."""
     steps = steps_to_target().tables["steps"]
     tuned = steps[steps["target"] == 1.0].groupby("batch_size")[["learning_rate", "iteration"]].mean()
-    return remember(f"four-clocks-{device}", clocks.curves, device=device, seeds=seeds(5),
-                    learning_rates={str(size): tuned["learning_rate"][size] for size in CLOCK_SIZES},
-                    iterations={str(size): int(2 * tuned["iteration"][size]) for size in CLOCK_SIZES})
+    return remember(
+        f"four-clocks-{device}",
+        clocks.curves,
+        device=device,
+        seeds=seeds(5),
+        learning_rates={str(size): tuned["learning_rate"][size] for size in CLOCK_SIZES},
+        iterations={str(size): int(2 * tuned["iteration"][size]) for size in CLOCK_SIZES},
+    )
 
 
 def on_gpu(name: str) -> Record | None:

@@ -1,4 +1,5 @@
 """Test accuracy against batch size three ways: what is held fixed decides what one sees."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,7 @@ def split() -> tuple[Dataset, Dataset]:
 
 def chosen_rate(choose: Dataset, batch_size: int, seeds: list[int], guess: float, budget: dict) -> float:
     """The learning rate with the best mean accuracy on the validation samples at the end of the run, with a margin."""
+
     def score(learning_rates):
         runs = ends(choose, batch_size=batch_size, learning_rate=learning_rates, seed=seeds, **budget)
         accuracy = runs.groupby("learning_rate")["test_accuracy"]

@@ -1,4 +1,5 @@
 """More epochs: overfitting, early stopping, wrong labels, and repeated samples against fresh ones."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,7 @@ VISITS, REPEAT_BATCH_SIZE = 40_000, 25
 def with_wrong_labels(data: Dataset, share: float, seed: int = 0) -> Dataset:
     """The dataset with a share of its training labels replaced by another class, drawn uniformly."""
     rng = generator(seed)
-    wrong = rng.permutation(len(data))[:round(share * len(data))]
+    wrong = rng.permutation(len(data))[: round(share * len(data))]
     labels = data.y_train.copy()
     labels[wrong] = (labels[wrong] + rng.integers(1, data.num_classes, len(wrong))) % data.num_classes
     return replace(data, y_train=labels)
@@ -82,16 +83,26 @@ def overfitting(seeds: list[int]) -> dict[str, pd.DataFrame]:
     for labels, data in small_sets().items():
         seen = []
         for first, count in ((0, NUM_VALIDATION), (NUM_VALIDATION, NUM_TEST)):  # the same runs, seen on other samples
-            seen.append(histories(looked_at(data, first, count), batch_size=BATCH_SIZE, learning_rate=LEARNING_RATE,
-                                  seed=seeds, epochs=EPOCHS))
+            seen.append(
+                histories(
+                    looked_at(data, first, count),
+                    batch_size=BATCH_SIZE,
+                    learning_rate=LEARNING_RATE,
+                    seed=seeds,
+                    epochs=EPOCHS,
+                )
+            )
         names = {"test_loss": "validation_loss", "test_accuracy": "validation_accuracy"}
         runs = seen[1].assign(**{name: seen[0][column] for column, name in names.items()}, labels=labels)
         runs["epoch"] = runs["epoch"].round().astype("int64")
         runs = runs[keys + ["train_loss", "test_loss", "test_accuracy", *names.values()]]
         mean = runs.groupby(["labels", "epoch"], as_index=False).mean().drop(columns="seed")
         curves.append(mean)
-        marks = {"lowest loss": mean["test_loss"].idxmin(), "highest accuracy": mean["test_accuracy"].idxmax(),
-                 "end": EPOCHS}
+        marks = {
+            "lowest loss": mean["test_loss"].idxmin(),
+            "highest accuracy": mean["test_accuracy"].idxmax(),
+            "end": EPOCHS,
+        }
         for mark, epoch in marks.items():
             at = runs[runs["epoch"] == epoch]
             turns.append(at[keys + ["test_loss", "test_accuracy"]].assign(mark=mark))
@@ -101,15 +112,26 @@ def overfitting(seeds: list[int]) -> dict[str, pd.DataFrame]:
                 for every in (1, 5):
                     for patience in (5, 20):
                         stopped, kept = early_stopping(run, monitor, every, patience)
-                        stops.append({"labels": labels, "monitor": monitor, "every": every, "patience": patience,
-                                      "seed": seed, "stopped": stopped, "kept": kept,
-                                      "test_loss": run["test_loss"][kept], "test_accuracy": run["test_accuracy"][kept]})
+                        stops.append(
+                            {
+                                "labels": labels,
+                                "monitor": monitor,
+                                "every": every,
+                                "patience": patience,
+                                "seed": seed,
+                                "stopped": stopped,
+                                "kept": kept,
+                                "test_loss": run["test_loss"][kept],
+                                "test_accuracy": run["test_accuracy"][kept],
+                            }
+                        )
     tables = {"curves": pd.concat(curves), "turns": pd.concat(turns), "stops": pd.DataFrame(stops)}
     return {name: table.reset_index(drop=True) for name, table in tables.items()}
 
 
 def tuned_on_validation(choose: Dataset, guess: float, seeds: list[int], value: str, **budget) -> float:
     """The learning rate whose runs end with the best mean validation loss or accuracy, with a margin."""
+
     def score(learning_rates):
         runs = ends(choose, learning_rate=learning_rates, seed=seeds, **budget)
         scores = runs.groupby("learning_rate")[value].mean()
@@ -160,12 +182,24 @@ def repeats(unique: list[int], seeds: list[int], fresh_seeds: list[int]) -> pd.D
             guess = tuned_on_validation(choose, guess, seeds, "test_loss", **settings)
             runs = ends(report, learning_rate=guess, seed=fresh_seeds, **settings)
             tables.append(runs.assign(budget=budget, samples=samples, epochs=epochs))
-    columns = ["budget", "samples", "epochs", "seed", "iteration", "learning_rate", "train_loss", "test_loss",
-               "test_accuracy"]
+    columns = [
+        "budget",
+        "samples",
+        "epochs",
+        "seed",
+        "iteration",
+        "learning_rate",
+        "train_loss",
+        "test_loss",
+        "test_accuracy",
+    ]
     return pd.concat(tables, ignore_index=True)[columns]
 
 
 def all_parts(unique: list[int], batch_sizes: list[int], seeds: list[int], fresh_seeds: list[int]) -> dict:
     """The tables of ``overfitting``, ``noisy_labels`` (as ``noisy``) and ``repeats``, in one record."""
-    return {**overfitting(fresh_seeds), "noisy": noisy_labels(batch_sizes, seeds, fresh_seeds),
-            "repeats": repeats(unique, seeds, fresh_seeds)}
+    return {
+        **overfitting(fresh_seeds),
+        "noisy": noisy_labels(batch_sizes, seeds, fresh_seeds),
+        "repeats": repeats(unique, seeds, fresh_seeds),
+    }

@@ -1,4 +1,5 @@
 """How noisy a mini-batch gradient is, at the start of a run and later."""
+
 import itertools
 
 import joblib
@@ -20,14 +21,30 @@ def trained(batch_size: int, learning_rate: float, iterations: int, seed: int):
     data = dataset()
     model = initialized(mlp(), seed)
     if iterations:
-        _, model = train(mlp(), data, batch_size, learning_rate=learning_rate, iterations=iterations, seed=seed,
-                               device="cpu", evaluate_every=iterations)
+        _, model = train(
+            mlp(),
+            data,
+            batch_size,
+            learning_rate=learning_rate,
+            iterations=iterations,
+            seed=seed,
+            device="cpu",
+            evaluate_every=iterations,
+        )
     x, y = torch.from_numpy(data.x_train).to(next(model.parameters()).dtype), torch.from_numpy(data.y_train)
     return model, x, y
 
 
-def noise(batch_size: int, learning_rate: float, iterations: list[int], seeds: list[int], sizes: list[int],
-          draws: int, small: int, big: int) -> dict[str, pd.DataFrame]:
+def noise(
+    batch_size: int,
+    learning_rate: float,
+    iterations: list[int],
+    seeds: list[int],
+    sizes: list[int],
+    draws: int,
+    small: int,
+    big: int,
+) -> dict[str, pd.DataFrame]:
     """Exact moments along five runs, and what drawing batches measures in the first of them.
 
     Returns
@@ -39,30 +56,56 @@ def noise(batch_size: int, learning_rate: float, iterations: list[int], seeds: l
         gradient of random batches with its interval, and the prediction.
         ``estimates``: the same weights, noise scale from two batch sizes with its interval.
     """
+
     def at(seed, iteration):
         model, x, y = trained(batch_size, learning_rate, iteration, seed)
         exact = gradient_moments(model, x, y)
-        row = {"seed": seed, "iteration": iteration, "train_loss": mean_loss(model, x[:1000], y[:1000])[0],
-               "squared_norm": exact.squared_norm, "trace": exact.trace, "noise_scale": exact.noise_scale}
+        row = {
+            "seed": seed,
+            "iteration": iteration,
+            "train_loss": mean_loss(model, x[:1000], y[:1000])[0],
+            "squared_norm": exact.squared_norm,
+            "trace": exact.trace,
+            "noise_scale": exact.noise_scale,
+        }
         measured, estimates = [], []
         if seed == seeds[0] and iteration in (iterations[0], iterations[-1]):
             for size in sizes:
                 for replacement in (False, True):
                     found = mean_interval(squared_deviations(model, x, y, size, draws=draws, replacement=replacement))
-                    measured.append({"iteration": iteration, "batch_size": size, "replacement": replacement,
-                                     "mean": found.estimate, "low": found.low, "high": found.high,
-                                     "predicted": exact.variance(size, replacement)})
+                    measured.append(
+                        {
+                            "iteration": iteration,
+                            "batch_size": size,
+                            "replacement": replacement,
+                            "mean": found.estimate,
+                            "low": found.low,
+                            "high": found.high,
+                            "predicted": exact.variance(size, replacement),
+                        }
+                    )
             found = bootstrap_interval(two_batch_estimates(model, x, y, small, big, draws=draws), noise_scale)
-            estimates.append({"iteration": iteration, "estimate": found.estimate, "low": found.low,
-                              "high": found.high, "exact": exact.noise_scale})
+            estimates.append(
+                {
+                    "iteration": iteration,
+                    "estimate": found.estimate,
+                    "low": found.low,
+                    "high": found.high,
+                    "exact": exact.noise_scale,
+                }
+            )
         return [row], measured, estimates
 
-    places = list(itertools.product(seeds, reversed(iterations)))  # reversed: the longest ones of the first seed start first
+    places = list(
+        itertools.product(seeds, reversed(iterations))
+    )  # reversed: the longest ones of the first seed start first
     parts = joblib.Parallel(n_jobs=-1)(joblib.delayed(at)(*place) for place in progress(places))
     moments, measured, estimates = (pd.DataFrame(sum(tables, [])) for tables in zip(*parts))
-    return {"moments": moments.sort_values(["seed", "iteration"], ignore_index=True),
-            "measured": measured.sort_values("iteration", kind="stable", ignore_index=True),
-            "estimates": estimates.sort_values("iteration", ignore_index=True)}
+    return {
+        "moments": moments.sort_values(["seed", "iteration"], ignore_index=True),
+        "measured": measured.sort_values("iteration", kind="stable", ignore_index=True),
+        "estimates": estimates.sort_values("iteration", ignore_index=True),
+    }
 
 
 def batch_losses(sizes: list[int], num_batches: int, iterations: int, learning_rate: float) -> pd.DataFrame:

@@ -1,4 +1,5 @@
 """What all experiments do with a sweep: train in float32, on all cores or the GPU; look at the last rows."""
+
 import numpy as np
 import pandas as pd
 import torch
@@ -24,7 +25,7 @@ def histories(data: Dataset, **grid) -> pd.DataFrame:
 
 def ends(data: Dataset, **grid) -> pd.DataFrame:
     """The last row of every run; the losses of a run that diverged are infinite, its accuracy is 0."""
-    grid = {"evaluate_every": 10 ** 9} | grid
+    grid = {"evaluate_every": 10**9} | grid
     last = histories(data, **grid).groupby(["optimizer", "batch_size", "learning_rate", "seed"]).tail(1)
     diverged = last["status"].eq("diverged")
     losses = ["batch_loss", "train_loss", "test_loss"]

@@ -1,4 +1,5 @@
 """Tuning a learning rate honestly: no optimum on the edge of its grid."""
+
 from collections.abc import Callable
 
 import numpy as np
@@ -20,7 +21,9 @@ def tuned_with_margin(score: Callable[[list[float]], pd.DataFrame], guess: float
     return best if np.isfinite(table["score"][at + 1]) else rates[at - 1]
 
 
-def tuned(score: Callable[[list[float]], pd.DataFrame], guess: float, points: int = 5, most: int = 12) -> tuple[float, pd.DataFrame]:
+def tuned(
+    score: Callable[[list[float]], pd.DataFrame], guess: float, points: int = 5, most: int = 12
+) -> tuple[float, pd.DataFrame]:
     """The best learning rate of a grid that is widened until its best is not on its edge.
 
     Parameters
@@ -45,15 +48,17 @@ def tuned(score: Callable[[list[float]], pd.DataFrame], guess: float, points: in
         After ``most`` values the best one was still on the edge.
     """
     exponents = [k - points // 2 for k in range(points)]
-    table = score([guess * STEP ** k for k in exponents])
+    table = score([guess * STEP**k for k in exponents])
     while True:
         table = table.sort_values("learning_rate", ignore_index=True)
         best = int(table["score"].argmin())
         if 0 < best < len(table) - 1 and np.isfinite(table["score"][best]):
             return float(table["learning_rate"][best]), table
         if len(table) >= most:
-            raise RuntimeError(f"After {len(table)} learning rates the best, {table['learning_rate'][best]:.3g}, is "
-                               f"still on the edge of its grid; start from another guess.")
+            raise RuntimeError(
+                f"After {len(table)} learning rates the best, {table['learning_rate'][best]:.3g}, is "
+                f"still on the edge of its grid; start from another guess."
+            )
         exponents = [-2, -1] if best == 0 else [len(table), len(table) + 1]
         lowest = table["learning_rate"][0]
-        table = pd.concat([table, score([lowest * STEP ** k for k in exponents])])
+        table = pd.concat([table, score([lowest * STEP**k for k in exponents])])

@@ -1,4 +1,5 @@
 """How many iterations to a given training loss, at each batch size, with the learning rate tuned for each."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -28,8 +29,15 @@ def evaluation_interval(batch_size: int) -> int:
 def sweep_to(target: float, batch_size: int, learning_rates: list[float], seeds: list[int]) -> pd.DataFrame:
     """Runs that end when their training loss reaches ``target``; the table of ``steps_to_target``."""
     budget = 30_000 // batch_size + 500  # more than twice what the best learning rate needs
-    runs = histories(dataset(), batch_size=batch_size, learning_rate=learning_rates, seed=seeds, iterations=budget,
-                     evaluate_every=evaluation_interval(batch_size), target=target)
+    runs = histories(
+        dataset(),
+        batch_size=batch_size,
+        learning_rate=learning_rates,
+        seed=seeds,
+        iterations=budget,
+        evaluate_every=evaluation_interval(batch_size),
+        target=target,
+    )
     return steps_to_target(runs, target)
 
 
@@ -67,5 +75,7 @@ def steps_to(target: float, batch_sizes: list[int], seeds: list[int]) -> dict[st
         grids.append(grid.rename(columns={"score": "iterations"}).assign(target=target, batch_size=batch_size))
         guess = best * 1.3  # the next batch size is larger
     columns = ["target", "batch_size", "learning_rate"]
-    return {"steps": pd.concat(chosen)[columns + ["seed", "iteration", "samples"]],
-            "grid": pd.concat(grids)[columns + ["iterations"]]}
+    return {
+        "steps": pd.concat(chosen)[columns + ["seed", "iteration", "samples"]],
+        "grid": pd.concat(grids)[columns + ["iterations"]],
+    }

@@ -1,4 +1,5 @@
 """What a check sees of a notebook: plain values, and hints for those that are wrong."""
+
 import json
 import os
 from functools import partial
@@ -53,8 +54,11 @@ class Answers:
     def call(self, name: str, *arguments, **choices):
         """What the student's function returns for these arguments (plain values or NumPy arrays)."""
         choices = {key: _sent(value) for key, value in choices.items()}
-        return self._received(name, self._ask({"call": name, "arguments": [_sent(value) for value in arguments],
-                                               "choices": choices}), arguments)
+        return self._received(
+            name,
+            self._ask({"call": name, "arguments": [_sent(value) for value in arguments], "choices": choices}),
+            arguments,
+        )
 
     def text(self, name: str) -> str:
         """A variable that must be a string."""
@@ -73,12 +77,16 @@ class Answers:
     def choices(self, name: str, allowed: dict[str, list[str]], mistakes: dict[tuple[str, str], str]) -> dict[str, str]:
         """A dict that gives one of the allowed words for each statement; ``mistakes`` has hints for (statement, word)."""
         given = self.value(name)
-        expect(isinstance(given, dict), f"`{name}` is {_shown(given)}, but it must stay a dict with an entry a statement.")
+        expect(
+            isinstance(given, dict), f"`{name}` is {_shown(given)}, but it must stay a dict with an entry a statement."
+        )
         given = {key: word.strip().lower() if isinstance(word, str) else word for key, word in given.items()}
         for key, words in allowed.items():
             expect(key in given, f"`{name}` has no entry {key!r}.")
-            expect(given[key] in words, f"`{name}[{key!r}]` is {_shown(given[key])}, but it must be one of "
-                                        f"{', '.join(map(repr, words))}.")
+            expect(
+                given[key] in words,
+                f"`{name}[{key!r}]` is {_shown(given[key])}, but it must be one of {', '.join(map(repr, words))}.",
+            )
         hints = [f"{key}: {mistakes[key, given[key]]}" for key in allowed if (key, given[key]) in mistakes]
         expect(not hints, " ".join(hints))
         return given
@@ -95,8 +103,11 @@ class Answers:
 def checked_whole_number(what: str, value, mistakes: dict | None = None) -> int:
     """``value`` if it is a whole number and no known mistake; otherwise a hint."""
     if isinstance(value, float):
-        raise Hint((mistakes or {}).get(value) or f"{what} is {value}, a float. Batches and iterations are counted, "
-                                                  f"so the answer is an int: decide whether to round up or down.")
+        raise Hint(
+            (mistakes or {}).get(value)
+            or f"{what} is {value}, a float. Batches and iterations are counted, "
+            f"so the answer is an int: decide whether to round up or down."
+        )
     expect(type(value) is int, f"{what} is {_shown(value)}, but it must be a whole number.")
     expect(value not in (mistakes or {}), (mistakes or {}).get(value, ""))
     return value
@@ -121,7 +132,7 @@ def official_student_id() -> str | None:
     if os.environ.get("GRADING_STUDENT_ID"):
         return os.environ["GRADING_STUDENT_ID"]
     if ON_GRADESCOPE.exists():
-        return json.loads(ON_GRADESCOPE.read_text())["users"][0]["email"].split("@")[0]
+        return json.loads(ON_GRADESCOPE.read_text(encoding="utf-8"))["users"][0]["email"].split("@")[0]
     return None
 
 

@@ -4,6 +4,7 @@ The same files serve the notebook, the terminal, Gradescope (where otter runs th
 ``grading.grade``. A file holds one question: its name, its points, and functions
 decorated with ``test_case``, public or hidden.
 """
+
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def read(source: str, path: str = "") -> Question:
 
 def read_folder(folder: Path) -> dict[str, Question]:
     """All questions of a homework, by name, in order."""
-    questions = [read(path.read_text("utf-8"), str(path)) for path in sorted(Path(folder).glob("q*.py"))]
+    questions = [read(path.read_text(encoding="utf-8"), str(path)) for path in sorted(Path(folder).glob("q*.py"))]
     return {question.name: question for question in questions}
 
 

@@ -1,4 +1,5 @@
 """What homework 1 gives to a student: the numbers to count with."""
+
 from lib.homework.answers import checked_whole_number, expect
 from lib.plan import TrainingPlan
 
@@ -20,7 +21,8 @@ def draw(draw) -> dict | None:
         (shared.iterations_per_epoch, [passes, passes // A, iterations, N // (B * A * W)]),
         (B, [N // B, iterations]),
         (M // iterations, [-(-M // iterations), M // B, M // N]),
-        (M % iterations * B, [M % iterations, M * B % N])]
+        (M % iterations * B, [M % iterations, M * B % N]),
+    ]
     if M // B == M // iterations + 1:  # two mistakes with one number
         return None
     return None if any(right in wrong for right, wrong in right_and_wrong) else dict(N=N, B=B, E=E, A=A, W=W, M=M)

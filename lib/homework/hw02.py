@@ -1,4 +1,5 @@
 """What homework 2 gives to a student: numbers to compute with, and a look at the global random state."""
+
 import random
 
 import numpy as np

@@ -1,4 +1,5 @@
 """What homework 3 gives to a student: measured runs to compare."""
+
 from statistics import mean, stdev, variance
 
 
@@ -50,6 +51,18 @@ def draw(draw) -> dict | None:
     unclear = unclear or E * (N % B2) < B2 or N % B1 == 0 or (N // B1) * B1 == (N // B2) * B2
     if tie or edge or close or unclear:
         return None
-    return dict(batch_sizes=batch_sizes, iterations=iterations, milliseconds=milliseconds, curve=curve,
-                rates=rates, validation=validation, test=test, other_test=other,
-                speed=speed, N=N, B1=B1, B2=B2, E=E)
+    return dict(
+        batch_sizes=batch_sizes,
+        iterations=iterations,
+        milliseconds=milliseconds,
+        curve=curve,
+        rates=rates,
+        validation=validation,
+        test=test,
+        other_test=other,
+        speed=speed,
+        N=N,
+        B1=B1,
+        B2=B2,
+        E=E,
+    )

@@ -1,4 +1,5 @@
 """What homework 4 gives to a student: the numbers to work with, and a tiny training problem."""
+
 import math
 
 from lib.sampling import generator

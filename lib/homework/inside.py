@@ -6,6 +6,7 @@ back. In a notebook the question is a function call; in a grader it travels thro
 pipe to ``python inside.py``, which is all there is of the course's code beside the
 student's. Nothing here knows an answer.
 """
+
 import itertools
 import json
 import os
@@ -86,14 +87,17 @@ def serve():
     Whatever the cells print goes nowhere. ``run`` brings back the error of a cell, if
     any; every other request is a question.
     """
-    requests, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    requests, replies = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
     for stream in (0, 1, 2):
         os.dup2(os.open(os.devnull, os.O_RDWR), stream)
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
-    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {
-        "xmode": "Minimal", "colors": "NoColor"}}))
+    shell = InteractiveShell.instance(
+        config=Config(
+            {"HistoryManager": {"enabled": False}, "InteractiveShell": {"xmode": "Minimal", "colors": "NoColor"}}
+        )
+    )
     timed = hasattr(signal, "setitimer")
     if timed:
         signal.signal(signal.SIGALRM, _late)

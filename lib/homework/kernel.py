@@ -1,4 +1,5 @@
 """A notebook's process: started by us, asked in JSON lines, ended when it does not answer."""
+
 import json
 import queue
 import secrets
@@ -10,7 +11,7 @@ from pathlib import Path
 INSIDE = Path(__file__).with_name("inside.py")
 MOST_BYTES = 8_000_000  # of one reply; json.dumps writes ASCII, so bytes are characters
 MOST_BYTES_IN_ALL = 64_000_000
-GRACE = 3               # seconds a process gets to notice that a limit has passed
+GRACE = 3  # seconds a process gets to notice that a limit has passed
 
 
 class KernelGone(Exception):
@@ -34,11 +35,21 @@ class Kernel:
         Where the cells run.
     """
 
-    def __init__(self, command: list[str] | None = None, student_id: str | None = None, folder: Path | None = None,
-                 call_limit: float = 5):
+    def __init__(
+        self,
+        command: list[str] | None = None,
+        student_id: str | None = None,
+        folder: Path | None = None,
+        call_limit: float = 5,
+    ):
         self.student_id, self.call_limit = student_id, call_limit
-        self._process = subprocess.Popen(command or [sys.executable, str(INSIDE)], stdin=subprocess.PIPE,
-                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder)
+        self._process = subprocess.Popen(
+            command or [sys.executable, str(INSIDE)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=folder,
+        )
         self._replies = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
         self._receive("ready", 60)

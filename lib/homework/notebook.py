@@ -1,4 +1,5 @@
 """``Homework``: what a notebook's check cells call."""
+
 import html
 import inspect
 from pathlib import Path
@@ -46,8 +47,10 @@ class Homework:
     def _questions(self) -> dict[str, checks.Question]:
         questions = checks.read_folder(self.folder)
         if not questions:
-            raise FileNotFoundError(f"There are no checks in the folder {self.folder}; start Jupyter in the homework's "
-                                    f"own folder, and keep the folder as you were given it.")
+            raise FileNotFoundError(
+                f"There are no checks in the folder {self.folder}; start Jupyter in the homework's "
+                f"own folder, and keep the folder as you were given it."
+            )
         return questions
 
 
@@ -73,5 +76,7 @@ class Report:
         return "\n".join([f"{name}: {sentence}" for name, sentence in self.lines()] + [PUBLIC])
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<li><b>{html.escape(name)}</b>: {html.escape(sentence)}</li>" for name, sentence in self.lines())
+        rows = "".join(
+            f"<li><b>{html.escape(name)}</b>: {html.escape(sentence)}</li>" for name, sentence in self.lines()
+        )
         return f"<ul>{rows}</ul><p><small>{PUBLIC}</small></p>"

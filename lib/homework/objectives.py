@@ -1,4 +1,5 @@
 """Which homework question checks which objective of which lesson."""
+
 import html
 import re
 from pathlib import Path
@@ -12,7 +13,9 @@ def objectives() -> dict[tuple[int, int], str]:
     """The objectives of all lessons: (lesson, number in its list from 1) and the sentence."""
     found = {}
     for path in sorted((ROOT / "lessons").glob("*.md")):
-        block = re.search(r"\{admonition\} What you will learn\n(.*?)```", path.read_text("utf-8"), re.DOTALL)[1]
+        block = re.search(r"\{admonition\} What you will learn\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)[
+            1
+        ]
         for number, sentence in enumerate(re.findall(r"^- (.*)$", block, re.MULTILINE), start=1):
             found[int(path.name[:2]), number] = sentence
     return found
@@ -21,7 +24,9 @@ def objectives() -> dict[tuple[int, int], str]:
 def checked() -> dict[tuple[int, int], list[str]]:
     """For each objective the questions that check it, as in ``hw01 q1``; written down in exercises/objectives.yml."""
     found = {}
-    for homework, questions in yaml.safe_load((ROOT / "exercises" / "objectives.yml").read_text("utf-8")).items():
+    for homework, questions in yaml.safe_load(
+        (ROOT / "exercises" / "objectives.yml").read_text(encoding="utf-8")
+    ).items():
         for question, its in questions.items():
             for lesson, number in its:
                 found.setdefault((lesson, number), []).append(f"{homework} {question}")
@@ -31,8 +36,12 @@ def checked() -> dict[tuple[int, int], list[str]]:
 def as_table() -> str:
     """An HTML table: lesson, objective, questions."""
     questions = checked()
-    rows = "".join(f'<tr><td>{lesson}</td><td>{html.escape(re.sub("[$*`]", "", sentence))}</td>'
-                   f'<td>{", ".join(questions.get((lesson, number), ["none"]))}</td></tr>'
-                   for (lesson, number), sentence in objectives().items())
-    return ('<table><thead><tr><th scope="col">lesson</th><th scope="col">objective</th>'
-            f'<th scope="col">questions</th></tr></thead><tbody>{rows}</tbody></table>')
+    rows = "".join(
+        f"<tr><td>{lesson}</td><td>{html.escape(re.sub('[$*`]', '', sentence))}</td>"
+        f"<td>{', '.join(questions.get((lesson, number), ['none']))}</td></tr>"
+        for (lesson, number), sentence in objectives().items()
+    )
+    return (
+        '<table><thead><tr><th scope="col">lesson</th><th scope="col">objective</th>'
+        f'<th scope="col">questions</th></tr></thead><tbody>{rows}</tbody></table>'
+    )

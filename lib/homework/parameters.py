@@ -1,4 +1,5 @@
 """Numbers of a student's own, drawn from a hash of assignment and student id: copied answers do not fit."""
+
 import hashlib
 import importlib
 import random

@@ -3,6 +3,7 @@
 Each is an anywidget: a Python class, an ES module (``.js``) and, where it needs one, a
 style (``.css``) of the same name. Each also says in text what it shows.
 """
+
 from lib.widgets.counting import BatchSlicer, Devices
 from lib.widgets.measured import FourClocks, StepsToTarget
 from lib.widgets.path_viewer import PathViewer

@@ -1,4 +1,5 @@
 """What every widget of the course has: a bundled ES module, a style, and a text alternative."""
+
 import html
 import re
 from pathlib import Path
@@ -16,8 +17,12 @@ def bundle(name: str) -> str:
     bundled = set()
 
     def text(name: str) -> str:
-        return re.sub(r'^import \{[^}]*\} from "\./(\w+)\.js";$', imported, (FOLDER / f"{name}.js").read_text(),
-                      flags=re.MULTILINE)
+        return re.sub(
+            r'^import \{[^}]*\} from "\./(\w+)\.js";$',
+            imported,
+            (FOLDER / f"{name}.js").read_text(encoding="utf-8"),
+            flags=re.MULTILINE,
+        )
 
     def imported(line: re.Match) -> str:
         if line[1] in bundled:
@@ -30,7 +35,7 @@ def bundle(name: str) -> str:
 
 def style(*names: str) -> str:
     """The style that all widgets share, and the style sheets ``names``."""
-    return "\n".join((FOLDER / f"{name}.css").read_text() for name in ("parts", *names))
+    return "\n".join((FOLDER / f"{name}.css").read_text(encoding="utf-8") for name in ("parts", *names))
 
 
 class Widget(anywidget.AnyWidget):

@@ -1,4 +1,5 @@
 """Two views of a training plan: an epoch cut into batches, and its samples shared among devices."""
+
 from dataclasses import asdict
 
 import traitlets
@@ -29,8 +30,9 @@ class PlanWidget(Widget):
     @property
     def plan(self) -> TrainingPlan:
         """The plan of what the controls show now; a ValueError when they allow no iteration."""
-        return TrainingPlan(**{name: getattr(self, name) for name in TrainingPlan.__dataclass_fields__
-                               if name != "max_iterations"})
+        return TrainingPlan(
+            **{name: getattr(self, name) for name in TrainingPlan.__dataclass_fields__ if name != "max_iterations"}
+        )
 
     def details(self) -> str:
         return self.plan._repr_html_()
@@ -58,17 +60,25 @@ class BatchSlicer(PlanWidget):
     _esm = bundle("batch_slicer")
     _css = style("batch_slicer")
 
-    def __init__(self, num_samples: int, batch_size: int, epochs: int = 1, drop_last: bool = False,
-                 accumulation_steps: int = 1):
-        super().__init__(num_samples=num_samples, batch_size=batch_size, epochs=epochs, drop_last=drop_last,
-                         accumulation_steps=accumulation_steps)
+    def __init__(
+        self, num_samples: int, batch_size: int, epochs: int = 1, drop_last: bool = False, accumulation_steps: int = 1
+    ):
+        super().__init__(
+            num_samples=num_samples,
+            batch_size=batch_size,
+            epochs=epochs,
+            drop_last=drop_last,
+            accumulation_steps=accumulation_steps,
+        )
 
     def sentence(self) -> str:
         plan = self.plan
         dropped = f" {plan.samples_dropped_per_epoch:,} samples are dropped." if plan.samples_dropped_per_epoch else ""
-        return (f"Batch slicer: {plan.num_samples:,} samples in batches of {plan.batch_size:,} make "
-                f"{plan.iterations_per_epoch:,} iterations per epoch; the last batch has {plan.last_batch_size:,} "
-                f"samples.{dropped} In {plan.epochs:,} epochs: {plan.total_iterations:,} iterations.")
+        return (
+            f"Batch slicer: {plan.num_samples:,} samples in batches of {plan.batch_size:,} make "
+            f"{plan.iterations_per_epoch:,} iterations per epoch; the last batch has {plan.last_batch_size:,} "
+            f"samples.{dropped} In {plan.epochs:,} epochs: {plan.total_iterations:,} iterations."
+        )
 
 
 class Devices(PlanWidget):
@@ -92,16 +102,33 @@ class Devices(PlanWidget):
     _esm = bundle("devices")
     _css = style("devices")
 
-    def __init__(self, num_samples: int, batch_size: int, accumulation_steps: int = 1, world_size: int = 1,
-                 drop_last: bool = False, pad_to_even: bool = True, tail: str = "flush"):
-        super().__init__(num_samples=num_samples, batch_size=batch_size, accumulation_steps=accumulation_steps,
-                         world_size=world_size, drop_last=drop_last, pad_to_even=pad_to_even, tail=tail)
+    def __init__(
+        self,
+        num_samples: int,
+        batch_size: int,
+        accumulation_steps: int = 1,
+        world_size: int = 1,
+        drop_last: bool = False,
+        pad_to_even: bool = True,
+        tail: str = "flush",
+    ):
+        super().__init__(
+            num_samples=num_samples,
+            batch_size=batch_size,
+            accumulation_steps=accumulation_steps,
+            world_size=world_size,
+            drop_last=drop_last,
+            pad_to_even=pad_to_even,
+            tail=tail,
+        )
         if num_samples > 60:
             raise ValueError(f"num_samples is {num_samples}, but each sample is drawn, so there can be at most 60.")
 
     def sentence(self) -> str:
         plan = self.plan
-        return (f"Devices and accumulation: {plan.world_size} devices with batches of {plan.batch_size} and "
-                f"{plan.accumulation_steps} accumulation steps have a global batch size of {plan.global_batch_size}. "
-                f"{plan.num_samples} samples make {plan.iterations_per_epoch} iterations per epoch. Samples repeated: "
-                f"{plan.samples_repeated_per_epoch}, dropped: {plan.samples_dropped_per_epoch}.")
+        return (
+            f"Devices and accumulation: {plan.world_size} devices with batches of {plan.batch_size} and "
+            f"{plan.accumulation_steps} accumulation steps have a global batch size of {plan.global_batch_size}. "
+            f"{plan.num_samples} samples make {plan.iterations_per_epoch} iterations per epoch. Samples repeated: "
+            f"{plan.samples_repeated_per_epoch}, dropped: {plan.samples_dropped_per_epoch}."
+        )

@@ -1,4 +1,5 @@
 """Two views of measured runs: progress on four clocks, and iterations to a target against batch size."""
+
 import html
 
 import pandas as pd
@@ -48,27 +49,44 @@ class FourClocks(Widget):
             for value in values:
                 found = intervals(group, value, "iteration", least)
                 if found["missing"].any():
-                    raise ValueError(f"{value} of a run with batch size {batch_size} is not a number: it diverged; "
-                                     f"leave that batch size out, and say so.")
+                    raise ValueError(
+                        f"{value} of a run with batch size {batch_size} is not a number: it diverged; "
+                        f"leave that batch size out, and say so."
+                    )
                 one[value] = found[["mean", "low", "high"]].to_dict("list")
             series.append(one)
-        super().__init__(series=series, clocks=clocks, clock=next(iter(clocks)), value=values[0],
-                         values={name: name.replace("_", " ") for name in values})
+        super().__init__(
+            series=series,
+            clocks=clocks,
+            clock=next(iter(clocks)),
+            value=values[0],
+            values={name: name.replace("_", " ") for name in values},
+        )
 
     def sentence(self) -> str:
         sizes = ", ".join(f"{one['batch_size']:,}" for one in self.series)
-        return (f"Four clocks: runs with batch sizes {sizes}, {self.num_seeds} seeds each; "
-                f"{' and '.join(self.values.values())} against {', '.join(self.clocks.values())}.")
+        return (
+            f"Four clocks: runs with batch sizes {sizes}, {self.num_seeds} seeds each; "
+            f"{' and '.join(self.values.values())} against {', '.join(self.clocks.values())}."
+        )
 
     def details(self) -> str:
-        head = ["batch size", *(f"{label} at the end" for label in self.clocks.values()),
-                *(f"{label}, mean and 95 % interval" for label in self.values.values())]
+        head = [
+            "batch size",
+            *(f"{label} at the end" for label in self.clocks.values()),
+            *(f"{label}, mean and 95 % interval" for label in self.values.values()),
+        ]
         rows = []
         for one in self.series:
             ends = [f"{one[name][-1]:,.4g}" if name == "seconds" else f"{one[name][-1]:,.0f}" for name in self.clocks]
             found = [{part: numbers[-1] for part, numbers in one[name].items()} for name in self.values]
-            rows.append([f"{one['batch_size']:,}", *ends,
-                         *("{mean:.3f} ({low:.3f} to {high:.3f})".format(**each) for each in found)])
+            rows.append(
+                [
+                    f"{one['batch_size']:,}",
+                    *ends,
+                    *("{mean:.3f} ({low:.3f} to {high:.3f})".format(**each) for each in found),
+                ]
+            )
         return _table(head, rows)
 
 
@@ -105,22 +123,38 @@ class StepsToTarget(Widget):
             bad = found.loc[found["missing"] > 0, "batch_size"].tolist()
             raise ValueError(f"At batch sizes {bad} a run did not reach the target; lengthen it or leave them out.")
         super().__init__(
-            points=[{name: float(value) for name, value in row.items()}
-                    for row in found[["batch_size", "mean", "low", "high"]].to_dict("records")],
-            law={"s_min": law.s_min.estimate, "b_crit": law.b_crit.estimate, "low": law.b_crit.low,
-                 "high": law.b_crit.high, "bracketed": law.bracketed},
-            target=target)
+            points=[
+                {name: float(value) for name, value in row.items()}
+                for row in found[["batch_size", "mean", "low", "high"]].to_dict("records")
+            ],
+            law={
+                "s_min": law.s_min.estimate,
+                "b_crit": law.b_crit.estimate,
+                "low": law.b_crit.low,
+                "high": law.b_crit.high,
+                "bracketed": law.bracketed,
+            },
+            target=target,
+        )
 
     def sentence(self) -> str:
         first, last = self.points[0], self.points[-1]
-        return (f"Steps to target: {self.target} takes {first['mean']:,.0f} iterations at batch size "
-                f"{first['batch_size']:,.0f} and {last['mean']:,.0f} at {last['batch_size']:,.0f}; the critical batch "
-                f"size is {self.law['b_crit']:.3g} (95 % interval {self.law['low']:.3g} to {self.law['high']:.3g}).")
+        return (
+            f"Steps to target: {self.target} takes {first['mean']:,.0f} iterations at batch size "
+            f"{first['batch_size']:,.0f} and {last['mean']:,.0f} at {last['batch_size']:,.0f}; the critical batch "
+            f"size is {self.law['b_crit']:.3g} (95 % interval {self.law['low']:.3g} to {self.law['high']:.3g})."
+        )
 
     def details(self) -> str:
         first = self.points[0]
-        rows = [[f"{one['batch_size']:,.0f}", f"{one['mean']:,.0f} ({one['low']:,.0f} to {one['high']:,.0f})",
-                 f"{first['mean'] * first['batch_size'] / one['batch_size']:,.0f}"] for one in self.points]
+        rows = [
+            [
+                f"{one['batch_size']:,.0f}",
+                f"{one['mean']:,.0f} ({one['low']:,.0f} to {one['high']:,.0f})",
+                f"{first['mean'] * first['batch_size'] / one['batch_size']:,.0f}",
+            ]
+            for one in self.points
+        ]
         return _table(["batch size", "iterations, mean and 95 % interval", "by perfect scaling"], rows)
 
 

@@ -1,4 +1,5 @@
 """Gradient descent with any batch size on a surface of two weights."""
+
 import html
 
 import numpy as np
@@ -43,17 +44,30 @@ class PathViewer(Widget):
     batch_size = traitlets.Int().tag(sync=True)
     learning_rate = traitlets.Float().tag(sync=True)
 
-    def __init__(self, feature: np.ndarray, target: np.ndarray, batch_size: int = 20, learning_rate: float = 0.1,
-                 epochs: int = 10, start: tuple[float, float] = (-1.0, -1.0), seed: int = 0):
+    def __init__(
+        self,
+        feature: np.ndarray,
+        target: np.ndarray,
+        batch_size: int = 20,
+        learning_rate: float = 0.1,
+        epochs: int = 10,
+        start: tuple[float, float] = (-1.0, -1.0),
+        seed: int = 0,
+    ):
         feature, target = np.asarray(feature, dtype=float), np.asarray(target, dtype=float)
         if feature.ndim != 1 or feature.shape != target.shape:
             raise ValueError(f"feature has shape {feature.shape} and target {target.shape}, but both must be (N,).")
         TrainingPlan(len(feature), batch_size, epochs)  # refuses bad choices with a sentence
         inputs = np.column_stack([np.ones(len(feature)), feature])
         super().__init__(
-            feature=feature.tolist(), target=target.tolist(), start=list(map(float, start)), batch_size=batch_size,
-            learning_rate=learning_rate, optimum=np.linalg.lstsq(inputs, target, rcond=None)[0].tolist(),
-            orders=[epoch_order(len(feature), seed, epoch).tolist() for epoch in range(epochs)])
+            feature=feature.tolist(),
+            target=target.tolist(),
+            start=list(map(float, start)),
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            optimum=np.linalg.lstsq(inputs, target, rcond=None)[0].tolist(),
+            orders=[epoch_order(len(feature), seed, epoch).tolist() for epoch in range(epochs)],
+        )
 
     def path(self, batch_size: int | None = None) -> np.ndarray:
         """The weights before and after each iteration, shape (iterations + 1, 2)."""
@@ -75,13 +89,19 @@ class PathViewer(Widget):
 
     def sentence(self) -> str:
         iterations, distance = next((i, d) for size, i, d in self._ends() if size == self.batch_size)
-        return (f"Path viewer: {len(self.orders)} epochs over {len(self.feature)} samples with batch size "
-                f"{self.batch_size} and learning rate {self.learning_rate:g} make {iterations:,} iterations and end "
-                f"{distance:.3f} from the bottom.")
+        return (
+            f"Path viewer: {len(self.orders)} epochs over {len(self.feature)} samples with batch size "
+            f"{self.batch_size} and learning rate {self.learning_rate:g} make {iterations:,} iterations and end "
+            f"{distance:.3f} from the bottom."
+        )
 
     def details(self) -> str:
-        rows = "".join(f"<tr><td>{size}</td><td>{iterations:,}</td><td>{distance:.3f}</td></tr>"
-                       for size, iterations, distance in self._ends())
-        head = "".join(f'<th scope="col">{html.escape(name)}</th>'
-                       for name in ("batch size", "iterations", "distance to the bottom at the end"))
+        rows = "".join(
+            f"<tr><td>{size}</td><td>{iterations:,}</td><td>{distance:.3f}</td></tr>"
+            for size, iterations, distance in self._ends()
+        )
+        head = "".join(
+            f'<th scope="col">{html.escape(name)}</th>'
+            for name in ("batch size", "iterations", "distance to the bottom at the end")
+        )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"

@@ -1,4 +1,5 @@
 """A question to be answered before the run answers it."""
+
 import html
 import math
 
@@ -42,8 +43,15 @@ class Predict(Widget):
     choices = traitlets.List(traitlets.Unicode()).tag(sync=True)
     tolerance = traitlets.Float().tag(sync=True)
 
-    def __init__(self, question: str, answer: int | float | str, why: str, wrong: dict | None = None,
-                 choices: list[str] | None = None, tolerance: float = 0):
+    def __init__(
+        self,
+        question: str,
+        answer: int | float | str,
+        why: str,
+        wrong: dict | None = None,
+        choices: list[str] | None = None,
+        tolerance: float = 0,
+    ):
         wrong = wrong or {}
         if isinstance(answer, bool) or not isinstance(answer, (int, float, str)):
             raise TypeError(f"answer is {answer!r}, but it must be a number, or a text for a choice.")
@@ -54,12 +62,20 @@ class Predict(Widget):
         if isinstance(answer, str):
             choices = choices or sorted([answer, *wrong])
             if sorted(choices) != sorted([answer, *wrong]) or len(choices) < 2:
-                raise ValueError(f"choices are {choices}, but they must be the answer and the keys of wrong, each "
-                                 f"wrong one with its reason.")
+                raise ValueError(
+                    f"choices are {choices}, but they must be the answer and the keys of wrong, each "
+                    f"wrong one with its reason."
+                )
         elif choices:
             raise ValueError(f"answer is the number {answer}, so there can be no choices; give the answer as a text.")
-        super().__init__(question=question, answer=answer, why=why, choices=choices or [], tolerance=tolerance,
-                         wrong=[[other, reason] for other, reason in wrong.items()])
+        super().__init__(
+            question=question,
+            answer=answer,
+            why=why,
+            choices=choices or [],
+            tolerance=tolerance,
+            wrong=[[other, reason] for other, reason in wrong.items()],
+        )
 
     def written_answer(self) -> str:
         """The answer as people write it, such as 10,000 or 0.25."""

@@ -2,6 +2,7 @@
 
 Each is code that is run after the cells that a student is given.
 """
+
 RIGHT = {
     "q1": [
         "iterations_per_epoch = -(-p.N // p.B)\ntotal_iterations = p.E * iterations_per_epoch\nlast_batch = p.N % p.B",
@@ -65,13 +66,18 @@ _LOOP = RIGHT["q2"][1]
 WRONG["q2"] = {
     "always dropped": (_LOOP.replace("if rest and not drop_last", "if False"), "make an iteration too"),
     "never dropped": (_LOOP.replace(" and not drop_last", ""), "take part in no update"),
-    "all epochs as one list": (_LOOP.replace("divmod(num_samples,", "divmod(num_samples * epochs,").replace("epochs * ", ""),
-                               "one long list"),
+    "all epochs as one list": (
+        _LOOP.replace("divmod(num_samples,", "divmod(num_samples * epochs,").replace("epochs * ", ""),
+        "one long list",
+    ),
     "one epoch": (_LOOP.replace("epochs * len", "len"), "counted one epoch"),
     "visits of one epoch": (_LOOP.replace("epochs * sum", "sum"), "samples of one epoch"),
     "a full last batch": (_LOOP.replace("[rest] if", "[batch_size] if"), "as a full one"),
     "nothing returned": (_LOOP.replace("return", "result ="), "Is there a `return`"),
-    "a list": (_LOOP.replace("return {", "return list({").replace("else 0}", "else 0}.values())"), "must return a dict"),
+    "a list": (
+        _LOOP.replace("return {", "return list({").replace("else 0}", "else 0}.values())"),
+        "must return a dict",
+    ),
     "fails without batches": (_LOOP.replace("sizes[-1] if sizes else 0", "sizes[-1]"), "could not be read"),
     "floats": (_LOOP.replace("epochs * len(sizes)", "epochs * len(sizes) / 1"), "a float"),
 }
@@ -120,26 +126,67 @@ WRONG["q4"] = {
     "a fraction of epochs": (_Q4 + "complete_epochs = p.M / 7.3", "a float"),
 }
 
-_KINDS = dict(replacement="both", drop_last="some missing", padded="some twice", shuffled="once", whole="batch",
-              single="stochastic", between="mini-batch", straight="batch")
-RIGHT["q5"] = [f"kinds = {_KINDS}", f"kinds = { {key: word.upper() for key, word in _KINDS.items()} }",
-               "kinds = {}\n" + "".join(f"kinds[{key!r}] = {' ' + word + ' '!r}\n" for key, word in _KINDS.items())]
-WRONG["q5"] = {f"{key} {word}": (f"kinds = {_KINDS | {key: word}}", hint) for key, word, hint in [
-    ("replacement", "once", "do not remember"), ("replacement", "some missing", "never drawn"),
-    ("replacement", "some twice", "drawn twice"), ("drop_last", "once", "last batch"), ("padded", "once", "Equal shares"),
-    ("padded", "some missing", "What is added"), ("shuffled", "some twice", "no sample twice"),
-    ("whole", "mini-batch", "part of the training set"), ("single", "mini-batch", "name of its own"),
-    ("between", "stochastic", "one sample at a time"), ("straight", "mini-batch", "depends on the seed"),
-    ("straight", "none", "must be one of"), ("drop_last", "both", "Look again at: drop_last")]}
+_KINDS = dict(
+    replacement="both",
+    drop_last="some missing",
+    padded="some twice",
+    shuffled="once",
+    whole="batch",
+    single="stochastic",
+    between="mini-batch",
+    straight="batch",
+)
+RIGHT["q5"] = [
+    f"kinds = {_KINDS}",
+    f"kinds = { {key: word.upper() for key, word in _KINDS.items()} }",
+    "kinds = {}\n" + "".join(f"kinds[{key!r}] = {' ' + word + ' '!r}\n" for key, word in _KINDS.items()),
+]
+WRONG["q5"] = {
+    f"{key} {word}": (f"kinds = {_KINDS | {key: word}}", hint)
+    for key, word, hint in [
+        ("replacement", "once", "do not remember"),
+        ("replacement", "some missing", "never drawn"),
+        ("replacement", "some twice", "drawn twice"),
+        ("drop_last", "once", "last batch"),
+        ("padded", "once", "Equal shares"),
+        ("padded", "some missing", "What is added"),
+        ("shuffled", "some twice", "no sample twice"),
+        ("whole", "mini-batch", "part of the training set"),
+        ("single", "mini-batch", "name of its own"),
+        ("between", "stochastic", "one sample at a time"),
+        ("straight", "mini-batch", "depends on the seed"),
+        ("straight", "none", "must be one of"),
+        ("drop_last", "both", "Look again at: drop_last"),
+    ]
+}
 
-_JUDGED = dict(learning="holds only if", iterations="holds only if", stable="holds only if", best="does not hold",
-               activations="holds", weights="does not hold", passes="holds only if")
-RIGHT["q6"] = [f"judged = {_JUDGED}", f"judged = { {key: word.title() for key, word in _JUDGED.items()} }",
-               "judged = {}\n" + "".join(f"judged[{key!r}] = {word!r}\n" for key, word in reversed(_JUDGED.items()))]
-WRONG["q6"] = {f"{key} {word}": (f"judged = {_JUDGED | {key: word}}", hint) for key, word, hint in [
-    ("learning", "holds", "turned around"), ("learning", "does not hold", "did fall"),
-    ("iterations", "holds", "not ahead"), ("iterations", "does not hold", "was ahead"),
-    ("stable", "holds", "too large a learning rate"), ("best", "holds", "depend on the model"),
-    ("activations", "does not hold", "every sample of the batch"), ("weights", "holds", "one set of weights"),
-    ("passes", "holds", "share one update"), ("passes", "does not hold", "Without accumulation"),
-    ("best", "holds only if", "Look again at: best")]}
+_JUDGED = dict(
+    learning="holds only if",
+    iterations="holds only if",
+    stable="holds only if",
+    best="does not hold",
+    activations="holds",
+    weights="does not hold",
+    passes="holds only if",
+)
+RIGHT["q6"] = [
+    f"judged = {_JUDGED}",
+    f"judged = { {key: word.title() for key, word in _JUDGED.items()} }",
+    "judged = {}\n" + "".join(f"judged[{key!r}] = {word!r}\n" for key, word in reversed(_JUDGED.items())),
+]
+WRONG["q6"] = {
+    f"{key} {word}": (f"judged = {_JUDGED | {key: word}}", hint)
+    for key, word, hint in [
+        ("learning", "holds", "turned around"),
+        ("learning", "does not hold", "did fall"),
+        ("iterations", "holds", "not ahead"),
+        ("iterations", "does not hold", "was ahead"),
+        ("stable", "holds", "too large a learning rate"),
+        ("best", "holds", "depend on the model"),
+        ("activations", "does not hold", "every sample of the batch"),
+        ("weights", "holds", "one set of weights"),
+        ("passes", "holds", "share one update"),
+        ("passes", "does not hold", "Without accumulation"),
+        ("best", "holds only if", "Look again at: best"),
+    ]
+}

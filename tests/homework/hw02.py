@@ -2,6 +2,7 @@
 
 Each is code that is run after the cells that a student is given.
 """
+
 _Q1 = """
 def epoch_batches(num_samples, batch_size, seed, epoch):
     order = np.random.default_rng([seed, epoch]).permutation(num_samples)
@@ -61,13 +62,13 @@ RIGHT = {
     "q3": [
         _Q3,
         _Q3 + "import random\ndef visits(n, b, epochs, seed):\n    rng = random.Random(seed)\n"
-              "    return [rng.sample(range(n), n) for _ in range(epochs)]\n"
-              "def evaluate(l, b):\n    parts = [l[i:i + b] for i in range(0, len(l), b)]\n"
-              "    return sum(np.mean(q) * len(q) for q in parts) / len(l)",
+        "    return [rng.sample(range(n), n) for _ in range(epochs)]\n"
+        "def evaluate(l, b):\n    parts = [l[i:i + b] for i in range(0, len(l), b)]\n"
+        "    return sum(np.mean(q) * len(q) for q in parts) / len(l)",
         _Q3 + "def train(w, g, lr, max_iters):\n    i = 0\n    while True:\n        if i >= max_iters:\n"
-              "            return w\n        w = w - lr * g[i % len(g)]\n        i += 1\n"
-              "def visits(n, b, epochs, seed):\n"
-              "    return [np.random.default_rng([seed, e]).permutation(n) for e in range(epochs)]",
+        "            return w\n        w = w - lr * g[i % len(g)]\n        i += 1\n"
+        "def visits(n, b, epochs, seed):\n"
+        "    return [np.random.default_rng([seed, e]).permutation(n) for e in range(epochs)]",
     ],
     "q4": [
         _Q4,
@@ -84,9 +85,9 @@ RIGHT = {
     "q6": [
         _Q6,
         _Q6 + "def noise_scale(x, y, a, b):\n    A = [[1, 1 / a], [1, 1 / b]]\n"
-              "    g, t = np.linalg.solve(A, [np.mean(x), np.mean(y)])\n    return t / g",
+        "    g, t = np.linalg.solve(A, [np.mean(x), np.mean(y)])\n    return t / g",
         _Q6 + "def noise_scale(x, y, a, b):\n    t = [(u - v) * a * b / (b - a) for u, v in zip(x, y)]\n"
-              "    g = [v - k / b for v, k in zip(y, t)]\n    return sum(t) / sum(g)",
+        "    g = [v - k / b for v, k in zip(y, t)]\n    return sum(t) / sum(g)",
     ],
 }
 
@@ -112,23 +113,37 @@ _TRACE, _NORM = "(s - b) / (1 / small - 1 / big)", "((big * b - small * s) / (bi
 _SUM = "sum(l * s for l, s in zip(losses, sizes))"
 WRONG = {
     "q1": {
-        "last batch dropped": (_batches("[order[i:i + batch_size] "
-                                        "for i in range(0, num_samples - batch_size + 1, batch_size)]"),
-                               "left out the last batch"),
-        "with replacement": (_order("np.random.default_rng([seed, epoch]).integers(num_samples, size=num_samples)"),
-                             "with replacement"),
+        "last batch dropped": (
+            _batches("[order[i:i + batch_size] for i in range(0, num_samples - batch_size + 1, batch_size)]"),
+            "left out the last batch",
+        ),
+        "with replacement": (
+            _order("np.random.default_rng([seed, epoch]).integers(num_samples, size=num_samples)"),
+            "with replacement",
+        ),
         "not shuffled": (_order("np.arange(num_samples)"), "order of the training set"),
-        "counted from one": (_order("1 + np.random.default_rng([seed, epoch]).permutation(num_samples)"),
-                             "count from 0"),
+        "counted from one": (
+            _order("1 + np.random.default_rng([seed, epoch]).permutation(num_samples)"),
+            "count from 0",
+        ),
         "number of batches": (_batches("np.array_split(order, batch_size)"), "number of batches"),
-        "filled up": (_order("np.resize(np.random.default_rng([seed, epoch]).permutation(num_samples), "
-                             "-(-num_samples // batch_size) * batch_size)"), "to fill a batch"),
+        "filled up": (
+            _order(
+                "np.resize(np.random.default_rng([seed, epoch]).permutation(num_samples), "
+                "-(-num_samples // batch_size) * batch_size)"
+            ),
+            "to fill a batch",
+        ),
         "same every epoch": (_order("np.random.default_rng(seed).permutation(num_samples)"), "Epochs 0 and 1"),
         "seed ignored": (_order("np.random.default_rng(epoch).permutation(num_samples)"), "Seeds 3 and 4"),
         "not reproducible": (_order("np.random.default_rng().permutation(num_samples)"), "two different orders"),
         "seed plus epoch": (_order("np.random.default_rng(seed + epoch).permutation(num_samples)"), "mixes them up"),
-        "global state": (_Q1.replace("order =", "np.random.seed(seed * 1000 + epoch)\n    order =")
-                         .replace("np.random.default_rng([seed, epoch])", "np.random"), "global random state"),
+        "global state": (
+            _Q1.replace("order =", "np.random.seed(seed * 1000 + epoch)\n    order =").replace(
+                "np.random.default_rng([seed, epoch])", "np.random"
+            ),
+            "global random state",
+        ),
         "empty batch": (_batches("np.split(order, range(batch_size, num_samples + 1, batch_size))"), "empty batch"),
     },
     "q2": {
@@ -148,19 +163,25 @@ WRONG = {
     "q3": {
         "still the mean of means": (_Q3 + "evaluate = broken_evaluate", "averages over batches"),
         "loss without the tail": (_Q3 + "evaluate = lambda l, b: np.mean(l[:len(l) // b * b])", "left out"),
-        "still with replacement": (_Q3 + "visits = lambda n, b, e, s: ["
-                                   "np.random.default_rng([s, i]).integers(n, size=n) for i in range(e)]",
-                                   "with replacement"),
+        "still with replacement": (
+            _Q3 + "visits = lambda n, b, e, s: [np.random.default_rng([s, i]).integers(n, size=n) for i in range(e)]",
+            "with replacement",
+        ),
         "still rounded down": (_Q3 + "visits = broken_visits", "Rounding down"),
-        "same permutation": (_Q3 + "visits = lambda n, b, e, s: "
-                             "[np.random.default_rng(s).permutation(n) for i in range(e)]",
-                             "same permutation"),
-        "no seed": (_Q3 + "visits = lambda n, b, e, s: [np.random.default_rng(i).permutation(n) for i in range(e)]",
-                    "depend on the seed"),
+        "same permutation": (
+            _Q3 + "visits = lambda n, b, e, s: [np.random.default_rng(s).permutation(n) for i in range(e)]",
+            "same permutation",
+        ),
+        "no seed": (
+            _Q3 + "visits = lambda n, b, e, s: [np.random.default_rng(i).permutation(n) for i in range(e)]",
+            "depend on the seed",
+        ),
         "one update too many": (_Q3 + "train = broken_train", "too many"),
         "one update too few": (_Q3 + "_right = train\ntrain = lambda w, g, l, m: _right(w, g, l, m - 1)", "too few"),
-        "at least one update": (_Q3 + "_right = train\ntrain = lambda w, g, l, m: _right(w, g, l, max(m, 1))",
-                                "max_iters = 0"),
+        "at least one update": (
+            _Q3 + "_right = train\ntrain = lambda w, g, l, m: _right(w, g, l, max(m, 1))",
+            "max_iters = 0",
+        ),
     },
     "q4": {
         "memory shrinks": (_Q4 + "effects['memory'] = 'shrinks'", "activations of each are kept"),
@@ -178,8 +199,10 @@ WRONG = {
         "one sample": (_Q5 + "sd_with = p.trace ** 0.5", "single sample"),
         "no factor": (_Q5 + "sd_without = sd_with", "tells more"),
         "swapped": (_Q5 + "sd_with, sd_without = sd_without, sd_with", "swap"),
-        "factor outside the root": (_Q5 + "sd_without = sd_with * (p.M - p.batch) / (p.M - 1)",
-                                    "belongs to the variance"),
+        "factor outside the root": (
+            _Q5 + "sd_without = sd_with * (p.M - p.batch) / (p.M - 1)",
+            "belongs to the variance",
+        ),
         "a variance without": (_Q5 + "sd_without = sd_without ** 2", "variance without replacement"),
         "divided by M": (_Q5 + "sd_without = sd_with * ((p.M - p.batch) / p.M) ** 0.5", "nearly right"),
         "factor of the variance": (_Q5 + "factor_16 = 1 / 16", "factor of the variance"),
@@ -192,8 +215,11 @@ WRONG = {
         "big batch as the gradient": (_scale(f"{_TRACE} / b"), "big batch's gradient"),
         "small batch as the gradient": (_scale(f"{_TRACE} / s"), "small batch's gradient"),
         "difference of norms": (_scale(f"(s - b) / {_NORM}"), "difference of squared norms"),
-        "mean of ratios": (_Q6 + "_one = noise_scale\nnoise_scale = lambda x, y, a, b: "
-                           "np.mean([_one([u], [v], a, b) for u, v in zip(x, y)])", "ratios of single draws"),
+        "mean of ratios": (
+            _Q6 + "_one = noise_scale\nnoise_scale = lambda x, y, a, b: "
+            "np.mean([_one([u], [v], a, b) for u, v in zip(x, y)])",
+            "ratios of single draws",
+        ),
         "no bias": (_Q6 + "bias['ratio'] = 'none'", "unbiased each"),
         "downwards": (_Q6 + "bias['ratio'] = 'usually downwards'", "lowers it"),
     },
@@ -206,7 +232,7 @@ def collisions(p):
     for wrong in (short / p.B, count, p.N / (count * short), 1, p.B):
         yield p.B / short, wrong
     one, factor = p.trace / p.batch, (p.M - p.batch) / (p.M - 1)
-    for wrong in (one, p.trace ** 0.5 / p.batch, p.trace ** 0.5, (one * factor) ** 0.5):
-        yield one ** 0.5, wrong
-    for wrong in (one * factor, one ** 0.5 * factor, (one * (p.M - p.batch) / p.M) ** 0.5):
+    for wrong in (one, p.trace**0.5 / p.batch, p.trace**0.5, (one * factor) ** 0.5):
+        yield one**0.5, wrong
+    for wrong in (one * factor, one**0.5 * factor, (one * (p.M - p.batch) / p.M) ** 0.5):
         yield (one * factor) ** 0.5, wrong

@@ -1,4 +1,5 @@
 """Answers to homework 3: right ones written differently, and wrong ones with a piece of the hint they must get."""
+
 _Q1 = """rows = list(zip(p.batch_sizes, p.iterations, p.milliseconds))
 by_iterations = [r[0] for r in sorted(rows, key=lambda r: r[1])]
 by_samples = [r[0] for r in sorted(rows, key=lambda r: r[0] * r[1])]
@@ -33,8 +34,16 @@ d = test[row] - np.array(p.other_test)
 half = 2.776 * d.std(ddof=1) / np.sqrt(5)
 interval = [d.mean() - half, d.mean() + half]
 """
-_JUDGED = {"linear": "right", "adam": "wrong", "forever": "wrong", "warmup": "wrong", "noisy labels": "wrong",
-           "fresh": "right", "not trained": "wrong", "start": "right"}
+_JUDGED = {
+    "linear": "right",
+    "adam": "wrong",
+    "forever": "wrong",
+    "warmup": "wrong",
+    "noisy labels": "wrong",
+    "fresh": "right",
+    "not trained": "wrong",
+    "start": "right",
+}
 _STOP = """def stop_at(losses, eval_every, patience):
     best, since, best_at = float("inf"), 0, 0
     for number, loss in enumerate(losses, 1):
@@ -119,7 +128,7 @@ RIGHT = {
         "    place = np.arange(len(new))\n    age = place - np.maximum.accumulate(np.where(new, place, 0))\n"
         "    late = np.flatnonzero(age >= patience)\n"
         "    return int((late[0] if len(late) else len(losses) - 1) + 1) * eval_every\n"
-        f"statements = {({key: word.upper() for key, word in _JUDGED.items()})}",
+        f"statements = { ({key: word.upper() for key, word in _JUDGED.items()}) }",
     ],
     "q6": [
         _Q6,
@@ -144,30 +153,43 @@ WRONG = {
     "q2": {
         "edge kept": (_Q2.replace("i in (0, len(grid) - 1) or ", ""), "edge of its grid"),
         "one edge kept": (_Q2.replace("i in (0, len(grid) - 1)", "i == 0"), "both ends"),
-        "failed runs left out": (_Q2.replace("[np.inf if s is None else s for s in row]",
-                                              "[s for s in row if s is not None]"),
-                                 "left out"),
+        "failed runs left out": (
+            _Q2.replace("[np.inf if s is None else s for s in row]", "[s for s in row if s is not None]"),
+            "left out",
+        ),
         "means": (_Q2.replace("np.median", "np.mean"), "One failed seed"),
         "best seed": (_Q2.replace("np.median", "np.min"), "most runs failed"),
         "most iterations": (_Q2.replace("argmin", "argmax"), "must return a rate"),
     },
     "q3": {
-        "against the one before": (_Q3.replace("        found = B", "        samples, found = B * S, B"),
-                                   "Small losses add up"),
-        "failed one skipped": (_Q3.replace("if S is None:\n            break", "if S is None:\n            continue"),
-                               "skipped a batch size that failed"),
-        "failed one counts as none": (_Q3.replace("        if S is None:\n            break\n", "        S = S or 0\n"),
-                                      "not within 20 % of anything"),
-        "largest within": (_Q3.replace("samples:\n            break", "samples:\n            continue"),
-                           "a later one does not count"),
+        "against the one before": (
+            _Q3.replace("        found = B", "        samples, found = B * S, B"),
+            "Small losses add up",
+        ),
+        "failed one skipped": (
+            _Q3.replace("if S is None:\n            break", "if S is None:\n            continue"),
+            "skipped a batch size that failed",
+        ),
+        "failed one counts as none": (
+            _Q3.replace("        if S is None:\n            break\n", "        S = S or 0\n"),
+            "not within 20 % of anything",
+        ),
+        "largest within": (
+            _Q3.replace("samples:\n            break", "samples:\n            continue"),
+            "a later one does not count",
+        ),
         "batch size forgotten": (_Q3.replace("B * S > 1.2 * samples", "S > 1.2 * iterations[0]"), "On a plateau"),
         "no tolerance": (_Q3.replace("1.2 * samples", "samples"), "Up to 1.2 times"),
         "fall seen as a loss": (_Q3.replace("B * S > 1.2 * samples", "1.2 * S < iterations[0]"), "not a loss"),
         "place for size": (_Q3.replace("found = B", "found = place"), "not its place"),
-        "first one outside": (_Q3.replace("samples:\n            break", "samples:\n            return B"),
-                              "first batch size outside"),
-        "smallest failed": (_Q3.replace("return None", "iterations, batch_sizes = iterations[1:], batch_sizes[1:]"),
-                            "nothing to count from"),
+        "first one outside": (
+            _Q3.replace("samples:\n            break", "samples:\n            return B"),
+            "first batch size outside",
+        ),
+        "smallest failed": (
+            _Q3.replace("return None", "iterations, batch_sizes = iterations[1:], batch_sizes[1:]"),
+            "nothing to count from",
+        ),
         "curve never reached": (_Q3 + "critical = 2048", "did not reach the target"),
         "curve reached": (_Q3 + "critical = 1024", "Does it still scale"),
         "another curve": (_Q3 + "critical = largest_within(p.batch_sizes, p.iterations) + 1", "Is it p.curve"),
@@ -182,8 +204,10 @@ WRONG = {
         "normal interval": (_Q4.replace("2.776", "1.96"), "1.96"),
         "spread of one": (_Q4.replace(" / np.sqrt(5)", ""), "spread of single differences"),
         "divided by n": (_Q4.replace("ddof=1", "ddof=0"), "divides by n"),
-        "unpaired": (_Q4.replace("d.std(ddof=1)", "np.sqrt(test[row].var(ddof=1) + np.var(p.other_test, ddof=1))"),
-                     "unpaired"),
+        "unpaired": (
+            _Q4.replace("d.std(ddof=1)", "np.sqrt(test[row].var(ddof=1) + np.var(p.other_test, ddof=1))"),
+            "unpaired",
+        ),
         "turned round": (_Q4 + "interval = [-interval[1], -interval[0]]", "other minus chosen"),
         "large end first": (_Q4 + "interval = interval[::-1]", "smaller one"),
         "half width only": (_Q4 + "interval = half", "list of two numbers"),
@@ -195,8 +219,10 @@ WRONG = {
         "patience in iterations": (_Q5.replace("since == patience", "since * eval_every >= patience"), "one too early"),
         "best weights": (_Q5.replace("return number", "return best_at"), "iteration of the best weights"),
         "never set back": (_Q5.replace("loss, 0, number", "loss, since, number"), "sets the count back"),
-        "against the one before": (_Q5.replace("            since += 1", "            best, since = loss, since + 1"),
-                                   "best loss so far"),
+        "against the one before": (
+            _Q5.replace("            since += 1", "            best, since = loss, since + 1"),
+            "best loss so far",
+        ),
         "equal is new": (_Q5.replace("loss < best", "loss <= best"), "An equal loss"),
         "nothing at the end": (_Q5.replace("\n    return number * eval_every", ""), "If the patience never ends"),
         "linear": _misjudged("linear", "Compare the best learning rates"),
@@ -214,11 +240,15 @@ WRONG = {
         "best for largest": (_Q6 + "largest_rate = max(rates.values())", "best of the table"),
         "quickest iteration": (_Q6 + "enough = min(p.speed, key=p.speed.get)", "quickest iteration"),
         "largest batch size": (_Q6 + "enough = max(p.speed)", "Is it the fastest"),
-        "part of the seconds": (_Q6 + "enough = min(B for B in p.speed if p.speed[B] >= 0.8 * p.speed[2048])",
-                                "Is it the fastest"),
+        "part of the seconds": (
+            _Q6 + "enough = min(B for B in p.speed if p.speed[B] >= 0.8 * p.speed[2048])",
+            "Is it the fastest",
+        ),
         "fastest batch size": (_Q6 + "enough = max(rates, key=rates.get)", "fastest batch size"),
-        "part of the largest": (_Q6 + "enough = min(B for B in rates if rates[B] >= 0.8 * largest_rate)",
-                                "of the best"),
+        "part of the largest": (
+            _Q6 + "enough = min(B for B in rates if rates[B] >= 0.8 * largest_rate)",
+            "of the best",
+        ),
         "other iterations": (_Q6 + "equal_epochs = p.E * (p.N // p.B1)", "iterations of the smaller"),
         "all epochs at once": (_Q6 + "equal_epochs = p.E * p.N // p.B2", "all epochs at once"),
         "last kept": (_Q6 + "equal_epochs = p.E * -(-p.N // p.B2)", "kept the last"),
@@ -248,21 +278,28 @@ _READING = {
     "same critical size": "hoped",
     "a warm machine": "median after a warm-up",
 }
-RIGHT["q7"] = [f"reading = {_READING}", f"reading = { {key: word.upper() for key, word in _READING.items()} }",
-               "reading = {}\n" + "".join(f"reading[{key!r}] = {word!r}\n" for key, word in _READING.items())]
-WRONG["q7"] = {f"{key} {word}": (f"reading = {_READING | {key: word}}", hint) for key, word, hint in [
-    ("keskar", "2", "Was the learning rate changed with the batch size there?"),
-    ("keskar", "3", "Was the number of updates held fixed there?"),
-    ("masters", "1", "They ran a range of learning rates at each batch size."),
-    ("masters", "3", "They held the computational cost fixed, which is not the number of updates."),
-    ("hoffer", "1", "They adapted the learning rate and gave large batches something more."),
-    ("hoffer", "2", "They say that the gap comes from the number of updates, and held that fixed."),
-    ("loss rises", "accuracy", "A score that still gets better does not overfit."),
-    ("loss rises", "both", "One of them still gets better."),
-    ("loss rises", "neither", "One of them turned around and got worse."),
-    ("training loss falls", "loss", "It stands still. Overfitting makes it worse."),
-    ("training loss falls", "both", "A low training loss alone does not make a test score worse."),
-    ("training loss falls", "accuracy", "It stands still. Overfitting makes it worse."),
-    ("samples a second", "hoped", "You measured it, on the machine that will train."),
-    ("same critical size", "known", "In lesson 8 another target had another critical batch size."),
-    ("a warm machine", "mean of all", "One slow start would count for many ordinary iterations.")]}
+RIGHT["q7"] = [
+    f"reading = {_READING}",
+    f"reading = { {key: word.upper() for key, word in _READING.items()} }",
+    "reading = {}\n" + "".join(f"reading[{key!r}] = {word!r}\n" for key, word in _READING.items()),
+]
+WRONG["q7"] = {
+    f"{key} {word}": (f"reading = {_READING | {key: word}}", hint)
+    for key, word, hint in [
+        ("keskar", "2", "Was the learning rate changed with the batch size there?"),
+        ("keskar", "3", "Was the number of updates held fixed there?"),
+        ("masters", "1", "They ran a range of learning rates at each batch size."),
+        ("masters", "3", "They held the computational cost fixed, which is not the number of updates."),
+        ("hoffer", "1", "They adapted the learning rate and gave large batches something more."),
+        ("hoffer", "2", "They say that the gap comes from the number of updates, and held that fixed."),
+        ("loss rises", "accuracy", "A score that still gets better does not overfit."),
+        ("loss rises", "both", "One of them still gets better."),
+        ("loss rises", "neither", "One of them turned around and got worse."),
+        ("training loss falls", "loss", "It stands still. Overfitting makes it worse."),
+        ("training loss falls", "both", "A low training loss alone does not make a test score worse."),
+        ("training loss falls", "accuracy", "It stands still. Overfitting makes it worse."),
+        ("samples a second", "hoped", "You measured it, on the machine that will train."),
+        ("same critical size", "known", "In lesson 8 another target had another critical batch size."),
+        ("a warm machine", "mean of all", "One slow start would count for many ordinary iterations."),
+    ]
+}

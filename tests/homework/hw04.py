@@ -1,4 +1,5 @@
 """Answers to homework 4: right ones written differently, and wrong ones with a piece of the hint they must get."""
+
 _Q1 = """def accumulated_gradient(w, micro_batches):
     total, count, means = 0.0, 0, []
     for batch in micro_batches:
@@ -49,29 +50,49 @@ _TRAIN = """def train(state, iterations):
     return {"w": w, "v": v, "i": i, "epoch": epoch, "place": place}
 """
 _SAVE = 'save_actions = [["write", "new"], ["flush", "new"], ["rename", "checkpoint", "previous"], ["rename", "new", "checkpoint"]]\n'
-_CHOICE = ('choice = dict(hugging_face="flush", lightning="flush-fixed", optax="carry", batchnorm="no", '
-           'set_epoch="the same batches", equal="256", meeting="weights")\n')
+_CHOICE = (
+    'choice = dict(hugging_face="flush", lightning="flush-fixed", optax="carry", batchnorm="no", '
+    'set_epoch="the same batches", equal="256", meeting="weights")\n'
+)
 
 RIGHT = {
-    "q1": [_SUM, "import numpy as np\n" + """def accumulated_gradient(w, micro_batches):
+    "q1": [
+        _SUM,
+        "import numpy as np\n"
+        + """def accumulated_gradient(w, micro_batches):
     total = count = 0
     for batch in micro_batches:
         x, y = np.array(batch["x"]), np.array(batch["labels"])
         total, count = total + (2 * (w * x - y) * x * (y != -100)).sum(), count + (y != -100).sum()
     return total / count if count else 0.0
-""", _Q1.replace("RETURN", "return 0.0 if not count else total * (1 / count)")],
-    "q2": [_WALK, _SHORT, """def walk(M, A, E, tail):
+""",
+        _Q1.replace("RETURN", "return 0.0 if not count else total * (1 / count)"),
+    ],
+    "q2": [
+        _WALK,
+        _SHORT,
+        """def walk(M, A, E, tail):
     if tail == "carry":
         return walk(M * E, A, 1, "drop")
     groups = [range(M)[start:start + A] for start in range(0, M, A)]
     return -E * sum(len(g) / A if len(g) == A or tail == "flush-fixed" else tail == "flush" for g in groups)
-"""],
-    "q3": [_SHARE, _SHARE + """def share(order, rank, world_size, pad_to_even):
+""",
+    ],
+    "q3": [
+        _SHARE,
+        _SHARE
+        + """def share(order, rank, world_size, pad_to_even):
     rounds = -(-len(order) // world_size) if pad_to_even else len(order) // world_size
     return [order[(rank + turn * world_size) % len(order)] for turn in range(rounds)]
-""", _SHARE + "import numpy as np\ndef combined(means, counts):\n    return np.average(means, weights=counts)\n"],
-    "q4": [_TRAIN, _TRAIN.replace('state.get("epoch", 0), state.get("place", 0)', 'i // 7, i % 7').replace(', "epoch": epoch, "place": place', ""),
-           """def train(state, iterations):
+""",
+        _SHARE + "import numpy as np\ndef combined(means, counts):\n    return np.average(means, weights=counts)\n",
+    ],
+    "q4": [
+        _TRAIN,
+        _TRAIN.replace('state.get("epoch", 0), state.get("place", 0)', "i // 7, i % 7").replace(
+            ', "epoch": epoch, "place": place', ""
+        ),
+        """def train(state, iterations):
     state = dict(state) or {"w": 0.0, "v": 0.0, "i": 0}
     for _ in range(iterations):
         batch = batches(epoch_order(26, SEED, state["i"] // 7), BATCH_SIZE)[state["i"] % 7]
@@ -79,20 +100,44 @@ RIGHT = {
         state["w"] -= learning_rate(state["i"]) * state["v"]
         state["i"] += 1
     return state
-"""],
-    "q5": [_SAVE, _SAVE.replace('"new"', '"tmp"'), _SAVE.replace('["flush", "new"]', '["flush", "new"], ["flush", "new"]')],
-    "q6": [_CHOICE, _CHOICE + "choice = {key: word.upper() for key, word in choice.items()}", _CHOICE + "choice['equal'] = ' 256 '"],
+""",
+    ],
+    "q5": [
+        _SAVE,
+        _SAVE.replace('"new"', '"tmp"'),
+        _SAVE.replace('["flush", "new"]', '["flush", "new"], ["flush", "new"]'),
+    ],
+    "q6": [
+        _CHOICE,
+        _CHOICE + "choice = {key: word.upper() for key, word in choice.items()}",
+        _CHOICE + "choice['equal'] = ' 256 '",
+    ],
 }
 
 WRONG = {
     "q1": {
         "mean of means": (_Q1.replace("RETURN", "return sum(means) / len(means)"), "mean of means"),
-        "mean of means, seen at once": (_Q1.replace("RETURN", "return sum(means) / len(means)"), "in one micro-batch and in three"),
+        "mean of means, seen at once": (
+            _Q1.replace("RETURN", "return sum(means) / len(means)"),
+            "in one micro-batch and in three",
+        ),
         "divided by A": (_Q1.replace("RETURN", "return total / p.A"), "by A"),
-        "divided by micro-batches": (_Q1.replace("RETURN", "return total / len(micro_batches)"), "sum over tokens by the number of micro-batches"),
-        "divided by sequences": (_Q1.replace("RETURN", "return total / sum(len(b['x']) for b in micro_batches)"), "by sequences"),
-        "divided by all tokens": (_Q1.replace("RETURN", "return total / sum(len(r) for b in micro_batches for r in b['x'])"), "all tokens"),
-        "sum not reset": ("kept = []\n" + _Q1.replace("RETURN", "kept.append(total)\n    return sum(kept) / max(count, 1)"), "reset"),
+        "divided by micro-batches": (
+            _Q1.replace("RETURN", "return total / len(micro_batches)"),
+            "sum over tokens by the number of micro-batches",
+        ),
+        "divided by sequences": (
+            _Q1.replace("RETURN", "return total / sum(len(b['x']) for b in micro_batches)"),
+            "by sequences",
+        ),
+        "divided by all tokens": (
+            _Q1.replace("RETURN", "return total / sum(len(r) for b in micro_batches for r in b['x'])"),
+            "all tokens",
+        ),
+        "sum not reset": (
+            "kept = []\n" + _Q1.replace("RETURN", "kept.append(total)\n    return sum(kept) / max(count, 1)"),
+            "reset",
+        ),
         "empty micro-batch": (_SUM.replace(" if terms else 0.0", ""), "ZeroDivisionError"),
     },
     "q2": {
@@ -105,14 +150,31 @@ WRONG = {
         "carry flushed at the end": (_SHORT.replace("-(E * M // A)", "-E * M / A"), "flush-fixed, carry"),
     },
     "q3": {
-        "blocks": (_SHARE.replace("order[rank::world_size]", "order[rank * len(order) // world_size:(rank + 1) * len(order) // world_size]"), "blocks"),
-        "uneven": (_SHARE.replace("    if pad_to_even:", "    return order[rank::world_size]\n    if pad_to_even:"), "equally long"),
+        "blocks": (
+            _SHARE.replace(
+                "order[rank::world_size]",
+                "order[rank * len(order) // world_size:(rank + 1) * len(order) // world_size]",
+            ),
+            "blocks",
+        ),
+        "uneven": (
+            _SHARE.replace("    if pad_to_even:", "    return order[rank::world_size]\n    if pad_to_even:"),
+            "equally long",
+        ),
         "equal weights": (_SHARE + "def combined(means, counts):\n    return sum(means) / len(means)", "equal weights"),
-        "no division": (_SHARE + "def combined(means, counts):\n    return sum(m * c for m, c in zip(means, counts))", "did not divide"),
+        "no division": (
+            _SHARE + "def combined(means, counts):\n    return sum(m * c for m, c in zip(means, counts))",
+            "did not divide",
+        ),
         "rounded down": (_SHARE + "per_device = p.N // p.W", "rounded down"),
         "repeated for dropped": (_SHARE + "dropped = repeated", "missing for padding"),
         "dropped for repeated": (_SHARE + "repeated = dropped", "beyond equal shares"),
-        "padded with the end": (_SHARE.replace("start[:world_size - len(order) % world_size]", "start[-1:] * (world_size - len(order) % world_size)"), "start of the order"),
+        "padded with the end": (
+            _SHARE.replace(
+                "start[:world_size - len(order) % world_size]", "start[-1:] * (world_size - len(order) % world_size)"
+            ),
+            "start of the order",
+        ),
     },
     "q4": {
         "velocity": (_TRAIN.replace('state.get("v", 0.0)', "0.0"), "velocity was forgotten"),
@@ -121,7 +183,13 @@ WRONG = {
         "epoch": (_TRAIN.replace('state.get("epoch", 0)', "0"), "epoch was forgotten"),
         "place public": (_TRAIN.replace('state.get("place", 0)', "0"), "look at the place"),
         "changes the state": (_TRAIN.replace("    return", "    state['w'] = w\n    return"), "Make a new dict"),
-        "kept elsewhere": ("kept = {}\n" + _TRAIN.replace("state.get", "kept.get").replace("    return", "    kept.update(w=w, v=v, i=i, epoch=epoch, place=place)\n    return"), "outside"),
+        "kept elsewhere": (
+            "kept = {}\n"
+            + _TRAIN.replace("state.get", "kept.get").replace(
+                "    return", "    kept.update(w=w, v=v, i=i, epoch=epoch, place=place)\n    return"
+            ),
+            "outside",
+        ),
         "no momentum": (_TRAIN.replace("MOMENTUM * v", "0 * v"), "not that of the run"),
     },
     "q5": {
@@ -131,7 +199,10 @@ WRONG = {
         "no flush": (_SAVE.replace('["flush", "new"], ', ""), "not flushed"),
         "one kept": (_SAVE.replace('["rename", "checkpoint", "previous"], ', ""), "Two are kept"),
         "not an action": ('save_actions = ["write"]', "An action is"),
-        "swapped": ('save_actions = [["rename", "checkpoint", "new"], ["rename", "new", "previous"]]', "not under 'checkpoint'"),
+        "swapped": (
+            'save_actions = [["rename", "checkpoint", "new"], ["rename", "new", "previous"]]',
+            "not under 'checkpoint'",
+        ),
     },
     "q6": {
         "batchnorm": (_CHOICE + "choice['batchnorm'] = 'yes'", "deviation"),

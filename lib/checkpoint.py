@@ -13,7 +13,57 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from lib.evaluation import History, check_every
+from lib.recipe import as_choices
+
 DIGEST = hashlib.sha256().digest_size
+
+
+class Saver:
+    """The checkpoints of a run, and when the next one is due.
+
+    Parameters
+    ----------
+    run : lib.training.Run
+    history : lib.evaluation.History
+    path : str or pathlib.Path, optional
+        Without one, nothing is saved.
+    every : int, optional
+        Iterations between checkpoints; by default about one epoch's.
+    """
+
+    def __init__(self, run, history: History, path: str | Path | None, every: int | None = None):
+        every = check_every("checkpoint_every", every)
+        self.run, self.history = run, history
+        self.every = every or max(1, run.plan.batches_per_epoch // run.plan.accumulation_steps)
+        self.checkpoints = Checkpoints(path, self.identity()) if path else None
+
+    def identity(self) -> dict:
+        """Everything that a checkpoint of this run must have in common with it."""
+        run = self.run
+        choices = as_choices(run.recipe, run.budget) | {"seed": run.seed, "evaluate_every": self.history.evaluate_every}
+        devices = {"world_size": run.devices.size, "pad_to_even": run.devices.pad_to_even}
+        return choices | devices | run.workload.identity() | {"dtype": run.dtype, "device": run.device.type}
+
+    def load(self) -> bool:
+        """Put the run and its history where the last checkpoint left them; False if there is none."""
+        progress = self.checkpoints and self.checkpoints.load(self.run.model, self.run.optimizer)
+        if not progress:
+            return False
+        self.history.rows = progress["rows"]
+        self.run.resume(progress)
+        return True
+
+    def due(self) -> bool:
+        """Whether to save now: after every so many iterations, by the first device alone."""
+        run = self.run
+        asked = self.checkpoints is not None and run.devices.rank == 0
+        return asked and run.at_iteration_end and run.iteration % self.every == 0
+
+    def save(self):
+        """Write a checkpoint."""
+        progress = self.run.progress() | {"rows": self.history.rows}
+        self.checkpoints.save(self.run.model, self.run.optimizer, progress)
 
 
 class Checkpoints:

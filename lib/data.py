@@ -18,21 +18,27 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.checks import whole_number
+
 CACHE = Path(os.environ.get("EPOCH_CACHE", Path(__file__).resolve().parents[1] / ".cache")) / "data"
 
 # Checksum of what the published generator makes, for the sizes the course uses.
 PUBLISHED = {(10_000, 2_500, 42): "72d8b5c371bba25aa9f08ab4f1260c9658ac86445768b11466318e91ef6c16b1"}
 
 
+SPLITS = ("train", "validation", "test")
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """Samples for training and for testing.
+    """Samples for training, for choosing (validation) and for reporting (test).
 
     Attributes
     ----------
-    x_train, x_test : numpy.ndarray of float32, shape (samples, features)
-    y_train, y_test : numpy.ndarray of int64, shape (samples,)
-        Classes, counted from 0.
+    x_train, x_validation, x_test : numpy.ndarray, shape (samples, ...)
+        What the model is given: features as floats, or the numbers of tokens as integers.
+    y_train, y_validation, y_test : numpy.ndarray, shape (samples, ...)
+        What it should answer, such as classes counted from 0.
     """
 
     name: str
@@ -40,24 +46,48 @@ class Dataset:
     y_train: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
+    x_validation: np.ndarray = None
+    y_validation: np.ndarray = None
+
+    def __post_init__(self):
+        for name in ("x", "y"):
+            if getattr(self, f"{name}_validation") is None:
+                object.__setattr__(self, f"{name}_validation", getattr(self, f"{name}_train")[:0])
+        for split in SPLITS:
+            x, y = self.split(split)
+            if len(x) != len(y):
+                raise ValueError(f"{self.name} has {len(x)} {split} samples and {len(y)} targets; give one for each.")
 
     def __len__(self) -> int:
         """Number of training samples, N."""
         return len(self.x_train)
 
     def __repr__(self) -> str:
+        choosing = f"{len(self.x_validation):,} for choosing, " if len(self.x_validation) else ""
+        classes = f" features, {self.num_classes} classes" if self.y_train.ndim == 1 and self.is_classes else " numbers"
         return (
-            f"{self.name}: {len(self):,} samples for training, {len(self.x_test):,} for testing, "
-            f"{self.num_features} features, {self.num_classes} classes"
+            f"{self.name}: {len(self):,} samples for training, {choosing}{len(self.x_test):,} for testing, "
+            f"{self.num_features}{classes}"
         )
 
     @property
     def num_features(self) -> int:
-        return self.x_train.shape[1]
+        """Numbers of one sample."""
+        return int(np.prod(self.x_train.shape[1:]))
+
+    @property
+    def is_classes(self) -> bool:
+        """Whether the targets are whole numbers."""
+        return self.y_train.dtype.kind in "iu"
 
     @property
     def num_classes(self) -> int:
+        """Classes, counted from 0 to the largest target."""
         return int(self.y_train.max()) + 1
+
+    def split(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and targets of "train", "validation" or "test"."""
+        return getattr(self, f"x_{name}"), getattr(self, f"y_{name}")
 
     def first(self, num_samples: int) -> "Dataset":
         """The same dataset with only its first ``num_samples`` training samples."""
@@ -65,10 +95,30 @@ class Dataset:
             raise ValueError(f"num_samples is {num_samples}, but {self.name} has 1 to {len(self)} training samples.")
         return replace(self, x_train=self.x_train[:num_samples], y_train=self.y_train[:num_samples])
 
+    def hold_out(self, num_validation: int, num_test: int | None = None) -> "Dataset":
+        """The same dataset with its first test samples for validation, and the (first ``num_test``) others for testing.
+
+        Whatever is chosen, such as a learning rate, is chosen on the validation samples; the
+        test samples are for what is reported.
+        """
+        whole_number("num_validation", num_validation, at_least=0, at_most=len(self.x_test))
+        end = None if num_test is None else num_validation + num_test
+        x, y = self.x_test, self.y_test
+        return replace(
+            self,
+            x_validation=x[:num_validation],
+            y_validation=y[:num_validation],
+            x_test=x[num_validation:end],
+            y_test=y[num_validation:end],
+        )
+
     def checksum(self) -> str:
-        """SHA-256 of all four arrays, rounded to 3 decimals because another CPU may differ in the last bit."""
+        """SHA-256 of all arrays, floats rounded to 3 decimals because another CPU may differ in the last bit."""
         digest = hashlib.sha256()
-        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+        arrays = [self.x_train, self.y_train, self.x_test, self.y_test]
+        if len(self.x_validation):
+            arrays += [self.x_validation, self.y_validation]
+        for array in arrays:
             digest.update(str(array.shape).encode() + np.rint(array * 1000.0).astype("<i4").tobytes())
         return digest.hexdigest()
 
@@ -93,9 +143,8 @@ def mnist1d(num_train: int = 10_000, num_test: int = 2_500, seed: int = 42) -> D
         40 features, 10 classes; features standardised by the generator over
         training and test samples together.
     """
-    for name, value, least in (("num_train", num_train, 1), ("num_test", num_test, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{name} is {value!r}, but it must be a whole number of at least {least}.")
+    num_train, num_test = whole_number("num_train", num_train, 1), whole_number("num_test", num_test, 1)
+    seed = whole_number("seed", seed, 0)
     if (num_train + num_test) % 10:
         raise ValueError(
             f"num_train + num_test is {num_train + num_test}, but the generator makes equally many of "
@@ -124,8 +173,7 @@ def digits(num_test: int = 297, seed: int = 0) -> Dataset:
     """scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, scaled to 0...1 and split at random."""
     from sklearn.datasets import load_digits  # here, because it takes a second and few lessons need it
 
-    if isinstance(num_test, bool) or not isinstance(num_test, int) or not 1 <= num_test < 1797:
-        raise ValueError(f"num_test is {num_test!r}, but it must be a whole number from 1 to 1796.")
+    whole_number("num_test", num_test, at_least=1, at_most=1796)
     x, y = load_digits(return_X_y=True)
     order = np.random.default_rng(seed).permutation(len(x))
     x, y = (x[order] / 16).astype(np.float32), y[order].astype(np.int64)

@@ -14,7 +14,8 @@ of an epoch repeats a few samples, or an epoch leaves a few out.)
 """
 
 import argparse
-import inspect
+import importlib.util
+import io
 import json
 import os
 import re
@@ -23,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from dataclasses import MISSING, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple, get_args
@@ -38,11 +40,15 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data.distributed import DistributedSampler
 
-import lib.data
-import lib.models
-from lib.training import OneDevice, fastest_device, mean_loss, train
+from lib import catalog
+from lib.checks import whole_number
+from lib.devices import OneDevice, fastest_device
+from lib.evaluation import mean_loss
+from lib.files import write_atomically
+from lib.recipe import Budget, Recipe
+from lib.training import train
+from lib.workload import Workload
 
-DATA, MODELS = ("mnist1d", "digits"), ("mlp", "logistic", "cnn")
 COUNTED = ("rank", "process", "samples")
 
 
@@ -83,12 +89,13 @@ class Devices(OneDevice):
         dist.all_reduce(number)
         return number / self.size
 
-    def mean_loss(self, model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
+    def mean_loss(self, workload: Workload, model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
         for buffer in model.buffers():  # the running means of BatchNorm: those of rank 0 are the model's
             dist.broadcast(buffer, 0)
         x, y = x[self.rank :: self.size], y[self.rank :: self.size]  # not padded: no sample is counted twice
-        loss, accuracy = mean_loss(model, x, y) if len(x) else (0.0, 0.0)
-        sums = torch.tensor([loss * len(x), accuracy * len(x), len(x)], dtype=torch.float64, device="cpu").to(x.device)
+        units = int(workload.num_units(y).sum())
+        loss, accuracy = mean_loss(workload, model, x, y)
+        sums = torch.tensor([loss * units, accuracy * units, units], dtype=torch.float64, device="cpu").to(x.device)
         dist.all_reduce(sums)
         return (sums[0] / sums[2]).item(), (sums[1] / sums[2]).item()
 
@@ -114,8 +121,8 @@ def launch(world_size: int, *, limit: float = 300, timeout: float = 60, **choice
         Seconds that a process waits for another one.
     **choices
         The options of ``python -m lib.distributed`` with underscores, as in
-        ``batch_size=250, epochs=3, model="mlp", data="mnist1d"``. The precision is
-        PyTorch's default dtype, unless ``dtype`` is given.
+        ``workload="mlp", batch_size=250, epochs=3``. The precision is PyTorch's default
+        dtype, unless ``dtype`` is given.
 
     Raises
     ------
@@ -124,8 +131,7 @@ def launch(world_size: int, *, limit: float = 300, timeout: float = 60, **choice
     RuntimeError
         A process failed, was killed, or did not end in time; none is left running.
     """
-    if isinstance(world_size, bool) or not isinstance(world_size, int) or world_size < 1:
-        raise ValueError(f"world_size is {world_size!r}, but it must be a whole number of at least 1.")
+    world_size = whole_number("world_size", world_size, at_least=1)
     choices = {"dtype": str(torch.get_default_dtype()).removeprefix("torch.")} | choices
     options = [option for name, value in choices.items() if value is not None for option in as_option(name, value)]
     with tempfile.TemporaryDirectory() as folder:
@@ -210,16 +216,13 @@ def what_went_wrong(text: str, code: int | None, limit: float) -> str:
 
 
 def arguments(command: list[str] | None = None) -> argparse.Namespace:
-    """The command line; every choice of ``train`` that can be written as text is an option with the same default."""
+    """The command line; every choice of a recipe, of a budget and of ``train`` is an option with the same default."""
     parser = argparse.ArgumentParser(
         prog="torchrun --standalone --nproc-per-node W -m lib.distributed",
-        description="Train on W devices; see lib.training.train for the choices.",
+        description="Train on W devices; see lib.recipe and lib.training.train for the choices.",
     )
-    parser.add_argument("--model", choices=MODELS, default="mlp")
-    parser.add_argument(
-        "--widths", type=int, nargs="+", help="of an mlp, inputs first (default: features 100 100 classes)"
-    )
-    parser.add_argument("--data", choices=DATA, default="mnist1d")
+    names = ", ".join(catalog.WORKLOADS)
+    parser.add_argument("--workload", default="mlp", help=f"{names}, or FILE.py:FUNCTION that returns a workload")
     parser.add_argument("--first", type=int, help="train on so many samples only")
     parser.add_argument("--pad-to-even", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
@@ -227,15 +230,33 @@ def arguments(command: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, help="file for the trained weights, as torch.save writes them")
     parser.add_argument("--world-size", type=int, help="refuse to run on another number of devices")
     parser.add_argument("--timeout", type=float, default=600, help="seconds to wait for another process")
-    for name, choice in inspect.signature(train).parameters.items():
-        if name not in ("model", "data", "devices"):
-            kind = (get_args(choice.annotation) or [choice.annotation])[0]
-            how = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
-            required = choice.default is inspect.Parameter.empty
-            parser.add_argument(
-                "--" + name.replace("_", "-"), required=required, default=None if required else choice.default, **how
-            )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--evaluate-every", type=int)
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--checkpoint-every", type=int)
+    parser.add_argument("--device")
+    for field in (*fields(Recipe), *fields(Budget)):
+        kind = (get_args(field.type) or [field.type])[0]
+        how = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
+        how |= {"nargs": 2} if field.name == "betas" else {}
+        required = field.default is MISSING
+        default = None if required else field.default
+        parser.add_argument("--" + field.name.replace("_", "-"), required=required, default=default, **how)
     return parser.parse_args(command)
+
+
+def workload_named(name: str) -> Workload:
+    """A workload of ``lib.catalog``, or what the function of a ``FILE.py:FUNCTION`` returns."""
+    file, colon, function = name.rpartition(":")
+    if not colon:
+        return catalog.named(name)
+    try:
+        spec = importlib.util.spec_from_file_location("workload_of_this_run", file)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return getattr(module, function)()
+    except (OSError, AttributeError) as error:
+        raise ValueError(f"workload is {name!r}, but there is no such function ({error}).") from error
 
 
 def join(timeout: float, expected: int | None, device: str) -> torch.device:
@@ -276,55 +297,30 @@ def first_line(error: BaseException) -> str:
     return str(error).strip().split("\n")[0][:160]
 
 
-def write(path: Path, content: bytes):
-    """Write a file whole or not at all."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(content)
-    os.replace(partial, path)
-
-
 def main(command: list[str] | None = None):
     options = vars(arguments(command))
-    model, data, widths, first, pad, dtype, history_file, weights_file, world_size, timeout = (
-        options.pop(name)
-        for name in (
-            "model",
-            "data",
-            "widths",
-            "first",
-            "pad_to_even",
-            "dtype",
-            "history",
-            "weights",
-            "world_size",
-            "timeout",
-        )
-    )
+    own = ("workload", "first", "pad_to_even", "dtype", "history", "weights", "world_size", "timeout")
+    name, first, pad, dtype, history_file, weights_file, world_size, timeout = (options.pop(each) for each in own)
     rank = os.environ.get("RANK", "0")
     try:
         torch.set_default_dtype(getattr(torch, dtype))
         torch.set_num_threads(1)  # the processes share the cores
         options["device"] = join(timeout, world_size, options["device"] or fastest_device())
         devices = Devices(pad)
-        data = getattr(lib.data, data)()
-        data = data.first(first) if first else data
-        inputs, classes = data.num_features, data.num_classes
-        model = (
-            lib.models.mlp(*(widths or (inputs, 100, 100, classes)))
-            if model == "mlp"
-            else getattr(lib.models, model)(num_features=inputs, num_classes=classes)
-        )
+        workload = workload_named(name)
+        workload = workload.but(data=workload.data.first(first)) if first else workload
         if devices.rank > 0:
             os.environ["TQDM_DISABLE"] = "1"
             warnings.simplefilter("ignore")  # rank 0 says it
-        history, model = train(model, data, devices=devices, **options)
+        history, model = train(workload, devices=devices, **options)
         processes = [None] * devices.size
         dist.all_gather_object(processes, dict(zip(COUNTED, (devices.rank, os.getpid(), devices.visited))))
         if devices.rank == 0:
             report(history, processes, history_file)
             if weights_file:
-                torch.save({name: part.cpu() for name, part in model.state_dict().items()}, f"{weights_file}.part")
-                os.replace(f"{weights_file}.part", weights_file)
+                content = io.BytesIO()
+                torch.save({name: part.cpu() for name, part in model.state_dict().items()}, content)
+                write_atomically(weights_file, content.getvalue())
         dist.barrier()
         dist.destroy_process_group()
     except (ValueError, TypeError, OSError) as error:
@@ -350,9 +346,9 @@ def report(history: pd.DataFrame, processes: list[dict], path: Path | None):
     if path is None:
         print(history.to_string(index=False))
     elif path.suffix == ".csv":
-        write(path, history.to_csv(index=False).encode())
+        write_atomically(path, history.to_csv(index=False))
     else:
-        write(path, json.dumps({"history": history.to_dict("list"), "processes": processes}).encode())
+        write_atomically(path, json.dumps({"history": history.to_dict("list"), "processes": processes}))
 
 
 if __name__ == "__main__":

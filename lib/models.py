@@ -24,22 +24,19 @@ def mlp(*widths: int) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def cnn(channels: int = 25, num_features: int = 40, num_classes: int = 10) -> nn.Sequential:
-    """The 1-D convolutional network of the MNIST-1D paper: three strided layers, then a linear one."""
-    length = num_features
+def cnn(channels: int = 25, num_features: int = 40, num_classes: int = 10, batch_norm: bool = False) -> nn.Sequential:
+    """The 1-D convolutional network of the MNIST-1D paper: three strided layers, then a linear one.
+
+    With ``batch_norm`` a BatchNorm layer follows each convolution.
+    """
+    length, layers = num_features, [nn.Unflatten(1, (1, num_features))]
     for kernel in (5, 3, 3):
+        inputs = 1 if len(layers) == 1 else channels
+        layers += [nn.Conv1d(inputs, channels, kernel, stride=2, padding=1)]
+        layers += [nn.BatchNorm1d(channels)] if batch_norm else []
+        layers += [nn.ReLU()]
         length = (length + 2 - kernel) // 2 + 1
-    return nn.Sequential(
-        nn.Unflatten(1, (1, num_features)),
-        nn.Conv1d(1, channels, 5, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Conv1d(channels, channels, 3, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Conv1d(channels, channels, 3, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(channels * length, num_classes),
-    )
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * length, num_classes))
 
 
 def num_parameters(model: nn.Module) -> int:
@@ -50,24 +47,36 @@ def num_parameters(model: nn.Module) -> int:
 def initialized(model: nn.Module, seed: int, dtype: torch.dtype | None = None) -> nn.Module:
     """A copy of a model with fresh initial weights that depend on ``seed`` alone.
 
-    The distribution is PyTorch's own for these layers, uniform between
-    ±1/√(inputs of a unit). The draw is made in float64 by NumPy, because a float32
-    draw of PyTorch differs between CPUs in the last bit; ``dtype`` (by default
-    PyTorch's default dtype) is what it is rounded to.
+    The distributions are PyTorch's own: uniform between ±1/√(inputs of a unit) for Linear
+    and Conv layers, standard normal for Embedding. The draw is made in float64 by NumPy,
+    because a float32 draw of PyTorch differs between CPUs in the last bit; ``dtype`` (by
+    default PyTorch's default dtype) is what it is rounded to. Any other layer is asked to
+    ``reset_parameters`` itself, with PyTorch's generator seeded for it and put back afterwards.
+
+    Raises
+    ------
+    TypeError
+        A layer has weights and no ``reset_parameters``: nothing says how they begin.
     """
     model = copy.deepcopy(model).to(dtype or torch.get_default_dtype())
     rng = generator(seed, WEIGHTS)
     with torch.no_grad():
         for layer in model.modules():
-            if isinstance(layer, (nn.Linear, nn.Conv1d)):
+            if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d)):
                 bound = layer.weight[0].numel() ** -0.5
                 for parameter in layer.parameters(recurse=False):
                     parameter.copy_(torch.from_numpy(rng.uniform(-bound, bound, tuple(parameter.shape))))
-            elif isinstance(layer, nn.BatchNorm1d):
-                layer.reset_parameters()
+            elif isinstance(layer, nn.Embedding):
+                layer.weight.copy_(torch.from_numpy(rng.standard_normal(tuple(layer.weight.shape))))
+                if layer.padding_idx is not None:
+                    layer.weight[layer.padding_idx] = 0
+            elif reset := getattr(layer, "reset_parameters", None) or getattr(layer, "_reset_parameters", None):
+                with torch.random.fork_rng():
+                    torch.manual_seed(int(rng.integers(2**62)))
+                    reset()
             elif list(layer.parameters(recurse=False)):
                 raise TypeError(
                     f"model has a {type(layer).__name__} layer, for which no initial weights are defined; "
-                    f"use Linear, Conv1d and BatchNorm1d layers."
+                    f"give it a method reset_parameters that draws them."
                 )
     return model

@@ -5,7 +5,7 @@
 et al. 2018, "An Empirical Model of Large-Batch Training", arXiv:1812.06162).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,10 @@ import pandas as pd
 import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
-from torch.nn import functional as F
 
+from lib.checks import whole_number
 from lib.sampling import generator
+from lib.workload import Workload
 
 BATCHES = 2  # stream of a seed, beside those of lib.sampling, for batches drawn at random
 
@@ -50,27 +51,24 @@ class GradientMoments:
         return variance * (self.num_samples - batch_size) / (self.num_samples - 1)
 
 
-def gradient_moments(
-    model: nn.Module, x: torch.Tensor, y: torch.Tensor, *, loss: Callable = F.cross_entropy, chunk: int = 250
-) -> GradientMoments:
-    """Exact moments of the per-sample gradients at the model's present weights.
+def gradient_moments(workload: Workload, model: nn.Module, *, chunk: int = 250) -> GradientMoments:
+    """Exact moments of the per-sample gradients of a workload's loss at a model's present weights.
 
     Parameters
     ----------
+    workload : lib.workload.Workload
+        Its training samples are the training set. They may be rows of tokens, as many in each.
     model : torch.nn.Module
-        Without batch normalisation, in which a sample's gradient depends on its batch.
-    x, y : torch.Tensor, shape (N, ...) and (N,)
-        The training set, on the model's device (CPU or CUDA: sums are made in float64).
-    loss : callable
-        ``loss(outputs, targets)``, a mean over samples.
+        Without batch normalisation, in which a sample's gradient depends on its batch. On the
+        CPU or on CUDA: sums are made in float64.
     chunk : int
         Samples whose gradients are in memory at once: ``chunk`` times the model's size.
     """
-    _check_model(model, x, y)
+    x, y = _training_set(workload, model)
     parameters = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
 
     def sample_loss(parameters, x, y):
-        return loss(functional_call(model, parameters, (x[None],)), y[None])
+        return workload.loss(functional_call(model, parameters, (x[None],)), y[None])
 
     num, mean, scatter = 0, 0.0, 0.0
     for x_chunk, y_chunk in zip(x.split(chunk), y.split(chunk)):
@@ -88,15 +86,13 @@ def gradient_moments(
 
 
 def squared_deviations(
+    workload: Workload,
     model: nn.Module,
-    x: torch.Tensor,
-    y: torch.Tensor,
     batch_size: int,
     *,
     draws: int = 200,
     replacement: bool = False,
     seed: int = 0,
-    loss: Callable = F.cross_entropy,
 ) -> np.ndarray:
     """``|g_B - G|^2`` of ``draws`` random batches, to measure what :meth:`GradientMoments.variance` predicts.
 
@@ -105,27 +101,25 @@ def squared_deviations(
     numpy.ndarray of float, shape (draws,)
         Independent draws: ``lib.statistics.mean_interval`` gives the variance and its interval.
     """
-    _check_model(model, x, y)
-    whole = _gradient(model, x, y, loss)
+    x, y = _training_set(workload, model)
+    whole = _gradient(workload, model, x, y)
     return np.array(
         [
-            (_gradient(model, x[batch], y[batch], loss) - whole).square().sum().item()
+            (_gradient(workload, model, x[batch], y[batch]) - whole).square().sum().item()
             for batch in _random_batches(len(x), batch_size, draws, replacement, seed)
         ]
     )
 
 
 def two_batch_estimates(
+    workload: Workload,
     model: nn.Module,
-    x: torch.Tensor,
-    y: torch.Tensor,
     small: int,
     big: int,
     *,
     draws: int = 200,
     replacement: bool = False,
     seed: int = 0,
-    loss: Callable = F.cross_entropy,
 ) -> pd.DataFrame:
     """Estimate ``|G|^2`` and ``tr(Sigma)`` from gradients of two batch sizes, as a long training run can.
 
@@ -143,12 +137,12 @@ def two_batch_estimates(
         A row a draw, with the columns ``squared_norm`` and ``trace``; see
         :func:`two_batch_formula` for their bias and :func:`noise_scale` for their use.
     """
-    _check_model(model, x, y)
+    x, y = _training_set(workload, model)
     if small < 1 or big <= small or big % small:
         raise ValueError(f"small is {small} and big is {big}, but big must be 2 or more times small, a whole number.")
     rows = []
     for batch in _random_batches(len(x), big, draws, replacement, seed):
-        gradients = torch.stack([_gradient(model, x[part], y[part], loss) for part in batch.split(small)])
+        gradients = torch.stack([_gradient(workload, model, x[part], y[part]) for part in batch.split(small)])
         rows.append(
             two_batch_formula(
                 gradients.square().sum(dim=1).mean().item(), gradients.mean(dim=0).square().sum().item(), small, big
@@ -184,9 +178,10 @@ def noise_scale(estimates: pd.DataFrame) -> float:
     return float(trace / squared_norm) if squared_norm > 0 else np.nan
 
 
-def _gradient(model: nn.Module, x: torch.Tensor, y: torch.Tensor, loss: Callable) -> torch.Tensor:
+def _gradient(workload: Workload, model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     parameters = [p for p in model.parameters() if p.requires_grad]
-    return torch.cat([g.flatten() for g in torch.autograd.grad(loss(model(x), y), parameters)]).double()
+    loss = workload.loss(model(x), y)
+    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, parameters)]).double()
 
 
 def _random_batches(
@@ -199,12 +194,20 @@ def _random_batches(
 
 
 def _check_batch_size(batch_size: int, num_samples: int, replacement: bool):
-    if batch_size < 1 or (batch_size > num_samples and not replacement):
+    whole_number("batch_size", batch_size, at_least=1)
+    if batch_size > num_samples and not replacement:
         raise ValueError(f"batch_size is {batch_size}, but without replacement a batch has 1 to {num_samples} samples.")
 
 
-def _check_model(model: nn.Module, x: torch.Tensor, y: torch.Tensor):
+def _training_set(workload: Workload, model: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+    """The training set beside the model; refused where a sample has no gradient of its own, or its own weight."""
     if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in model.modules()):
         raise TypeError("model has batch normalisation, so a sample has no gradient of its own; use one without.")
-    if len(x) != len(y) or len(x) == 0:
-        raise ValueError(f"x has {len(x)} samples and y {len(y)}; they must be equally many and at least 1.")
+    parameter = next(model.parameters())
+    x, y = workload.on(parameter.device, parameter.dtype)["train"]
+    if len(set(workload.num_units(y).tolist())) > 1:
+        raise ValueError(
+            f"The samples of {workload.data.name} differ in their number of tokens that count, so a batch's gradient "
+            f"is no mean of the samples' gradients; cut or pack them to equal lengths."
+        )
+    return x, y

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from torch.nn import functional as F
 from torch.utils.benchmark import Timer
 
-from lib.data import Dataset
+from lib.checks import whole_number
+from lib.devices import fastest_device
 from lib.models import initialized
-from lib.training import OPTIMIZERS, fastest_device, on_device
+from lib.recipe import Recipe
+from lib.workload import Workload
 
 
 def machine() -> dict:
@@ -34,29 +35,27 @@ def machine() -> dict:
 
 
 def iteration(
-    model: nn.Module, data: Dataset, batch_size: int, optimizer: str = "sgd", device: str | None = None
+    workload: Workload, recipe: Recipe, device: str | None = None
 ) -> tuple[Callable[[], None], nn.Module, torch.optim.Optimizer]:
     """One iteration of ``lib.training.train`` as a function, with the model and the optimizer that it uses.
 
-    It trains a fresh copy of ``model`` on the first ``batch_size`` training samples, which
-    are on the device already, with a learning rate of zero: the same work, but the weights
-    stay, so that what is measured does not depend on how often.
+    It trains a fresh copy of the workload's model on the first ``recipe.batch_size`` training
+    samples, which are on the device already, with a learning rate of zero: the same work, but
+    the weights stay, so that what is measured does not depend on how often.
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= len(data):
-        raise ValueError(f"batch_size is {batch_size!r}, but {data.name} allows whole numbers from 1 to {len(data)}.")
-    if optimizer not in OPTIMIZERS:
-        raise ValueError(f"optimizer is {optimizer!r}, but it must be one of {', '.join(map(repr, OPTIMIZERS))}.")
+    batch_size = whole_number("batch_size", recipe.batch_size, at_least=1, at_most=len(workload))
     device = torch.device(device or fastest_device())
-    model = initialized(model, seed=0).to(device)
-    update = OPTIMIZERS[optimizer](model.parameters(), lr=0.0)
-    x, y = (part[:batch_size].clone() for part in on_device(data, device, next(model.parameters()).dtype)[:2])
+    model = initialized(workload.model, seed=0).to(device)
+    optimizer = recipe.make_optimizer(model.parameters())
+    optimizer.param_groups[0]["lr"] = 0.0
+    x, y = (part[:batch_size].clone() for part in workload.on(device, next(model.parameters()).dtype)["train"])
 
     def step():
-        update.zero_grad()
-        F.cross_entropy(model(x), y).backward()
-        update.step()
+        optimizer.zero_grad()
+        workload.loss(model(x), y).backward()
+        optimizer.step()
 
-    return step, model, update
+    return step, model, optimizer
 
 
 def seconds_per_call(step: Callable[[], None], min_seconds: float = 0.2, num_threads: int = 1) -> list[float]:
@@ -67,8 +66,7 @@ def seconds_per_call(step: Callable[[], None], min_seconds: float = 0.2, num_thr
 
 
 def throughput(
-    model: nn.Module,
-    data: Dataset,
+    workload: Workload,
     batch_sizes: list[int],
     optimizer: str = "sgd",
     device: str | None = None,
@@ -97,7 +95,8 @@ def throughput(
         range over the median), ``samples_per_second``, ``seconds_per_epoch`` (a smaller last
         batch costing its share).
     """
-    steps = {batch_size: iteration(model, data, batch_size, optimizer, device)[0] for batch_size in sorted(batch_sizes)}
+    recipes = [Recipe(size, optimizer=optimizer) for size in sorted(batch_sizes)]
+    steps = {recipe.batch_size: iteration(workload, recipe, device)[0] for recipe in recipes}
     times = {batch_size: [] for batch_size in steps}
     for _ in range(rounds):
         for batch_size, step in steps.items():
@@ -111,7 +110,7 @@ def throughput(
                 "seconds_per_iteration": seconds,
                 "spread": (three_quarters - quarter) / seconds,
                 "samples_per_second": batch_size / seconds,
-                "seconds_per_epoch": seconds * len(data) / batch_size,
+                "seconds_per_epoch": seconds * len(workload) / batch_size,
             }
         )
     return pd.DataFrame(rows)
@@ -142,16 +141,21 @@ def saturation(table: pd.DataFrame, gain: float = 0.1) -> int | None:
     return None if pays[-1] else sizes[max(i for i, each in enumerate(pays) if each)]
 
 
-def saved_bytes(model: nn.Module, batch_size: int, num_features: int = 40) -> int:
-    """Bytes that a forward pass with cross-entropy keeps for the backward pass: exact, the same on every machine.
+def saved_bytes(workload: Workload, batch_size: int, model: nn.Module | None = None) -> int:
+    """Bytes that a forward pass with its loss keeps for the backward pass: exact, the same on every machine.
 
     Counts each piece of memory once, with inputs and targets, without parameters (see
     ``torch.autograd.graph.saved_tensors_hooks``). A real peak is higher by the gradients
     and by what single operations need for a moment.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, optional
+        The copy to try; by default a fresh one on the CPU, in PyTorch's default dtype.
     """
+    model = model or initialized(workload.model, 0)
     parameter = next(model.parameters())
-    x = torch.zeros(batch_size, num_features, dtype=parameter.dtype, device=parameter.device)
-    y = torch.zeros(batch_size, dtype=torch.int64, device=parameter.device)
+    x, y = _zeros(workload, batch_size, parameter)
     parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
     kept = {}
 
@@ -162,12 +166,19 @@ def saved_bytes(model: nn.Module, batch_size: int, num_features: int = 40) -> in
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss = F.cross_entropy(model(x), y)  # named, because it holds what was kept: freed memory would be reused
+        loss = workload.loss(model(x), y)
+    del loss  # not before: it holds what was kept, and freed memory would be used and counted again
     return sum(kept.values())
 
 
+def _zeros(workload: Workload, batch_size: int, like: torch.Tensor) -> list[torch.Tensor]:
+    """Inputs and targets of the workload's shapes, all zero."""
+    one = [part[:1] for part in workload.on(like.device, like.dtype)["train"]]
+    return [torch.zeros_like(part.expand(batch_size, *part.shape[1:])) for part in one]
+
+
 def memory(
-    model: nn.Module, data: Dataset, batch_sizes: list[int], optimizer: str = "sgd", device: str | None = None
+    workload: Workload, batch_sizes: list[int], optimizer: str = "sgd", device: str | None = None
 ) -> pd.DataFrame:
     """Memory of an iteration against batch size, in bytes.
 
@@ -180,23 +191,23 @@ def memory(
         count it.
     """
     device = torch.device(device or fastest_device())
-    return pd.DataFrame([_memory_of(model, data, batch_size, optimizer, device) for batch_size in batch_sizes])
+    return pd.DataFrame([_memory_of(workload, Recipe(size, optimizer=optimizer), device) for size in batch_sizes])
 
 
-def _memory_of(model: nn.Module, data: Dataset, batch_size: int, optimizer: str, device: torch.device) -> dict:
+def _memory_of(workload: Workload, recipe: Recipe, device: torch.device) -> dict:
     cuda = device.type == "cuda"
     before = torch.cuda.memory_allocated(device) if cuda else 0
-    step, model, update = iteration(model, data, batch_size, optimizer, str(device))
+    step, model, optimizer = iteration(workload, recipe, str(device))
     step()  # makes the gradients and the optimizer's state
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
     step()
     peak = torch.cuda.max_memory_allocated(device) - before if cuda else math.nan
     parameters = list(model.parameters())
-    state = [value for each in update.state.values() for value in each.values() if torch.is_tensor(value)]
+    state = [value for each in optimizer.state.values() for value in each.values() if torch.is_tensor(value)]
     return {
-        "batch_size": batch_size,
-        "activations": saved_bytes(model, batch_size, data.num_features),
+        "batch_size": recipe.batch_size,
+        "activations": saved_bytes(workload, recipe.batch_size, model),
         "parameters": sum(p.nbytes for p in parameters),
         "gradients": sum(p.grad.nbytes for p in parameters),
         "optimizer_state": sum(value.nbytes for value in state),

@@ -7,7 +7,7 @@ whatever their batch size.
 
 import numpy as np
 
-ORDER, WEIGHTS = 0, 1  # streams of one seed, so that order and initial weights are independent draws
+ORDER, WEIGHTS, AUGMENTATION = 0, 1, 3  # streams of one seed, so that its draws are independent (2: lib.noise_scale)
 
 
 def generator(seed: int, *stream: int) -> np.random.Generator:

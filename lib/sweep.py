@@ -1,63 +1,45 @@
 """Thousands of runs at once: a grid of settings in, one tidy table out.
 
 A sweep cuts its grid into groups of runs that differ in learning rate and seed only,
-trains each group as replicas (``lib.replicas``), spreads the groups over processes and
-keeps every finished run on disk, where the next sweep finds it again.
+trains each group as replicas (``lib.replicas``), and spreads the groups over processes.
 """
 
-import contextlib
-import math
-import os
-import tempfile
 import time
 import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from itertools import product
 
 import joblib
-import numba
 import numpy as np
 import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
-from torch import nn
 from tqdm.auto import tqdm
 
-import lib.data
-from lib.data import Dataset
-from lib.fingerprint import canonical, digest, of_modules
-from lib.models import initialized
-from lib.plan import TrainingPlan
-from lib.replicas import KernelReplicas, StackedReplicas, as_layers, as_row
-from lib.sampling import epoch_order, generator
-from lib.training import check_choices, planned_iterations, schedule_factor, train
+from lib.evaluation import TRAINING_SAMPLES, check_every, status
+from lib.kernel_replicas import KernelReplicas, as_layers
+from lib.profiling import saved_bytes
+from lib.recipe import Budget, Recipe, recipe_and_budget
+from lib.replicas import STACKED, Replicas, StackedReplicas, can_be_stacked
+from lib.sampling import AUGMENTATION, epoch_order, generator
+from lib.training import train
+from lib.workload import Workload
 
-CACHE = lib.data.CACHE.parent / "sweeps"
 MOST_REPLICAS = 512  # of one group on a device with memory of its own
+AXES = ("batch_size", "learning_rate", "optimizer")  # columns of every table, asked for or not
 
 
 def sweep(
-    model: nn.Module,
-    data: Dataset,
+    workload: Workload,
+    recipe: Recipe | None = None,
+    budget: Budget | None = None,
     *,
-    batch_size=32,
-    learning_rate=0.1,
     seed=range(5),
-    optimizer="sgd",
-    schedule: str = "constant",
-    warmup: int = 0,
-    epochs: int | None = None,
-    iterations: int | None = None,
-    samples: int | None = None,
-    seconds: float | None = None,
-    target: float | None = None,
-    target_loss: str = "train_loss",
-    shuffle: bool = True,
-    replacement: bool = False,
-    drop_last: bool = False,
     evaluate_every: int | None = None,
     device: str | None = None,
     n_jobs: int | None = None,
-    cache: bool = True,
+    **choices,
 ) -> pd.DataFrame:
     """Train one run for every combination of the lists; return all their histories as one table.
 
@@ -67,103 +49,103 @@ def sweep(
 
     Parameters
     ----------
-    model, data
-        As for ``lib.training.train``. Networks of Linear, Conv1d and ReLU layers (those of
-        ``lib.models``) are trained as replicas; any other model by ``train``, run by run.
-    batch_size, learning_rate, seed, optimizer : value or list of values
-        The grid is the product of these lists.
-    schedule, warmup, epochs, iterations, samples, seconds, shuffle, replacement, drop_last, evaluate_every
-        The same for all runs, as for ``train``. With a budget in ``seconds`` every run is
-        a ``train`` of its own, with one thread.
-    target : float, optional
-        A run ends at the first evaluation at which its loss is this low.
-    target_loss : {"train_loss", "test_loss"}
-        The loss that ``target`` is about.
+    workload, recipe, budget, evaluate_every
+        As for ``lib.training.train``. Small networks of Linear, Conv1d and ReLU layers are
+        trained as compiled replicas; others as stacked replicas, if ``torch.func`` can stack
+        them; any other model by ``train``, run by run, and so is every run with accumulation
+        or a budget in seconds.
+    seed : int or list of int
     device : str, optional
         "cpu", "cuda" or "mps"; by default "cuda" if it is there, else "cpu".
     n_jobs : int, optional
         Processes. By default all cores when the sweep is long enough to gain from them.
-    cache : bool
-        Look finished runs up in the project's ``.cache/sweeps`` folder (or
-        ``$EPOCH_CACHE/sweeps``), and keep new ones there. A run is found again only if its
-        settings, model, data, precision, the code of ``lib`` and PyTorch are unchanged.
+    **choices : value or list of values
+        Choices of the recipe and of the budget. Those of the recipe may be lists, whose
+        product is the grid.
 
     Returns
     -------
     pandas.DataFrame
-        A row a run and evaluation: ``batch_size``, ``learning_rate``, ``optimizer``,
-        ``seed``, then the columns of ``train``'s history, in which the learning rate of
-        the iteration before is called ``current_learning_rate``; ``seconds`` is the run's
-        share of its group's time. ``status`` in a run's last row: "ok", "diverged",
-        "reached" or "not reached" (the target), or "failed", with a warning that says why.
-        ``replicas``: how many runs were trained together.
+        A row a run and evaluation: ``batch_size``, ``learning_rate``, ``optimizer``, ``seed``
+        and whatever else was given as a list, then the columns of ``train``'s history, in
+        which the learning rate of the iteration before is called ``current_learning_rate``;
+        ``seconds`` is the run's share of its group's time. ``status`` in a run's last row:
+        "ok", "diverged", "reached" or "not reached" (the target), or "failed", with a warning
+        that says why. ``replicas``: how many runs were trained together.
 
     Raises
     ------
     TypeError, ValueError
         An argument is unusable; the message names it, its value and the remedy.
     """
-    grid = {"batch_size": batch_size, "learning_rate": learning_rate, "optimizer": optimizer, "seed": seed}
-    grid = {name: as_list(name, values) for name, values in grid.items()}
-    budget = {"epochs": epochs, "iterations": iterations, "samples": samples, "seconds": seconds}
-    settings = {
-        "schedule": schedule,
-        "warmup": warmup,
-        "shuffle": shuffle,
-        "replacement": replacement,
-        "drop_last": drop_last,
-        "evaluate_every": evaluate_every,
-        "budget": budget,
-        "target": target,
-        "target_loss": target_loss,
-        "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
-        "device": device or ("cuda" if torch.cuda.is_available() else "cpu"),
-    }
-    if target_loss not in ("train_loss", "test_loss"):
-        raise ValueError(f"target_loss is {target_loss!r}, but it must be 'train_loss' or 'test_loss'.")
-    if target is not None and not (isinstance(target, (int, float)) and target > 0):
-        raise ValueError(f"target is {target!r}, but it must be a loss above 0, or None to train for the whole budget.")
-    for b, rate, name in product(grid["batch_size"], grid["learning_rate"], grid["optimizer"]):
-        check_choices(rate, name, schedule, warmup, evaluate_every, planned_iterations(len(data), b, drop_last, budget))
-    for number in grid["seed"]:
+    check_every("evaluate_every", evaluate_every)
+    Workload.required(workload).check()
+    how = How.to_train(workload, evaluate_every, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    cells = list(grid_of(recipe, budget, {"seed": seed} | choices))
+    for _, cell_recipe, cell_budget, number in cells:
+        cell_budget.plan(cell_recipe, len(workload), workload.tokens_per_sample)
         generator(number)
-    try:
-        initialized(model, 0)(torch.zeros(2, data.num_features))
-    except RuntimeError as error:
-        raise ValueError(
-            f"model does not take the samples of {data.name}, which have {data.num_features} features "
-            f"({error}); build it for that number."
-        ) from error
 
-    runs = [dict(zip(grid, values)) for values in product(*grid.values())]
-    keys = run_keys(model, data, runs, settings) if cache else [None] * len(runs)
-    histories = [read(key) for key in keys]
-    layers = as_layers(model, data.num_features)
-    costs = [estimated_seconds(layers, data, run, settings) for run in runs]
-    missing = [i for i, history in enumerate(histories) if history is None]
+    costs = [estimated_seconds(how, cell_recipe, cell_budget) for _, cell_recipe, cell_budget, _ in cells]
     if n_jobs is None:  # starting processes takes seconds; the other devices are shared, not multiplied
-        n_jobs = -1 if settings["device"] == "cpu" and sum(costs[i] for i in missing) > 5 else 1
-    groups = grouped(missing, runs, costs, settings["device"], n_jobs)
-    work = [joblib.delayed(train_group)(model, data, [runs[i] for i in group], settings, group) for group in groups]
-    progress = tqdm(
-        total=sum(costs[i] for i in missing),
-        delay=2,
-        leave=False,
-        disable="TQDM_DISABLE" in os.environ,
-        bar_format="{l_bar}{bar}| {elapsed}, {remaining} left{postfix}",
-    )
-    for group, results in joblib.Parallel(n_jobs, return_as="generator_unordered", max_nbytes=None)(work):
-        for i, (history, failure) in zip(group, results):
-            histories[i] = history
-            progress.update(min(costs[i], progress.total - progress.n))
-            if failure:
-                warnings.warn(f"The run {runs[i]} failed: {failure}", stacklevel=2)
-            elif keys[i]:
-                write(keys[i], history)
-        progress.set_postfix_str(f"{sum(h is not None for h in histories)} of {len(runs)} runs")
-    progress.close()
-    tables = [history.assign(**run)[[*run, *history.columns]] for run, history in zip(runs, histories)]
+        n_jobs = -1 if how.device == "cpu" and sum(costs) > 5 else 1
+    histories = [None] * len(cells)
+    groups = grouped(cells, costs, how.device, n_jobs)
+    work = [joblib.delayed(train_group)(how, [cells[i][1:] for i in group], group) for group in groups]
+    layout = "{l_bar}{bar}| {elapsed}, {remaining} left{postfix}"
+    with tqdm(total=sum(costs), delay=2, leave=False, bar_format=layout) as progress:
+        for group, results in joblib.Parallel(n_jobs, return_as="generator_unordered", max_nbytes=None)(work):
+            for i, (history, failure) in zip(group, results):
+                histories[i] = history
+                progress.update(min(costs[i], progress.total - progress.n))
+                if failure:
+                    warnings.warn(f"The run {cells[i][0]} failed: {failure}", stacklevel=2)
+            progress.set_postfix_str(f"{sum(h is not None for h in histories)} of {len(cells)} runs")
+    tables = [history.assign(**cell[0])[[*cell[0], *history.columns]] for cell, history in zip(cells, histories)]
     return pd.concat(tables, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class How:
+    """What all runs of a sweep have in common."""
+
+    workload: Workload
+    evaluate_every: int | None
+    device: str
+    dtype: torch.dtype
+    layers: np.ndarray | None  # what the compiled replicas make of the network
+    kept: float | None  # bytes that a sample keeps for the backward pass; None if replicas cannot be stacked
+
+    @classmethod
+    def to_train(cls, workload: Workload, evaluate_every: int | None, device: str) -> "How":
+        layers = as_layers(workload)
+        stackable = can_be_stacked(workload, Recipe(batch_size=1)) if layers is None or device != "cpu" else False
+        kept = saved_bytes(workload, 2) / 2 if stackable else None
+        return cls(workload, evaluate_every, device, torch.get_default_dtype(), layers, kept)
+
+    def replicas(self, recipe: Recipe, budget: Budget) -> type[Replicas] | None:
+        """The kind of replicas that a group of runs is trained as; None if each run is trained alone."""
+        if budget.seconds is not None or recipe.accumulation_steps > 1:
+            return None
+        if self.device == "cpu" and self.layers is not None:
+            return KernelReplicas
+        pays = self.kept is not None and (self.device != "cpu" or self.kept * recipe.batch_size <= STACKED)
+        return StackedReplicas if pays else None
+
+
+def grid_of(recipe: Recipe | None, budget: Budget | None, choices: dict) -> Iterator[tuple[dict, Recipe, Budget, int]]:
+    """Every cell of a grid: its settings by name, its recipe, its budget and its seed."""
+    of_recipe = {field.name for field in fields(Recipe)}
+    lists = {name: values for name, values in choices.items() if name in of_recipe and name != "betas"}
+    lists |= {"betas": [tuple(v) for v in choices["betas"]]} if np.ndim(choices.get("betas", 0)) == 2 else {}
+    lists = {name: as_list(name, values) for name, values in lists.items()}
+    seeds = as_list("seed", choices["seed"])
+    others = {name: value for name, value in choices.items() if name not in lists and name != "seed"}
+    columns = [*AXES, *(name for name in lists if name not in AXES and len(lists[name]) > 1)]
+    for values in product(*lists.values()):
+        made, limits = recipe_and_budget(others | dict(zip(lists, values)), recipe, budget)
+        for seed in seeds:
+            yield {name: getattr(made, name) for name in columns} | {"seed": seed}, made, limits, seed
 
 
 def as_list(name: str, values) -> list:
@@ -177,33 +159,36 @@ def as_list(name: str, values) -> list:
     return values
 
 
-def estimated_seconds(layers: np.ndarray | None, data: Dataset, run: dict, settings: dict) -> float:
+def estimated_seconds(how: How, recipe: Recipe, budget: Budget) -> float:
     """About how long a run takes; the groups' order, their size and the progress bar go by it."""
-    batch_size = run["batch_size"]
-    planned = planned_iterations(len(data), batch_size, settings["drop_last"], settings["budget"])
-    if planned is None:
-        return settings["budget"]["seconds"]
-    if layers is None:
-        return planned * (3e-4 + 2e-6 * batch_size)
-    evaluations = planned / (settings["evaluate_every"] or math.ceil(len(data) / batch_size))
+    data = how.workload.data
+    plan = budget.plan(recipe, len(data), how.workload.tokens_per_sample)
+    if budget.seconds is not None:
+        return budget.seconds
+    planned = plan.total_iterations
+    if how.layers is None:
+        return planned * (3e-4 + 2e-6 * recipe.batch_size)
+    evaluations = planned / (how.evaluate_every or plan.iterations_per_epoch)
+    layers = how.layers
     products = int((layers["units"] * layers["positions"] * layers["channels"] * layers["window"]).sum())
-    return products * (6 * planned * (batch_size + 4) + 2 * evaluations * (len(data.x_test) + 1000)) / 5e10
+    evaluated = len(data.x_test) + len(data.x_validation) + TRAINING_SAMPLES
+    return products * (6 * planned * (recipe.batch_size + 4) + 2 * evaluations * evaluated) / 5e10
 
 
-def grouped(missing: list[int], runs: list[dict], costs: list[float], device: str, n_jobs: int) -> list[list[int]]:
+def grouped(cells: list, costs: list[float], device: str, n_jobs: int) -> list[list[int]]:
     """Runs that can be replicas of one group, in groups small enough to share out, the longest group first."""
-    cells = {}
-    for i in missing:
-        cells.setdefault((runs[i]["batch_size"], runs[i]["optimizer"]), []).append(i)
-    share = max(0.2, sum(costs[i] for i in missing) / (8 * joblib.effective_n_jobs(n_jobs)))  # seconds
+    alike = {}
+    for i, (_, recipe, budget, _) in enumerate(cells):
+        alike.setdefault((replace(recipe, learning_rate=1.0), budget), []).append(i)
+    share = max(0.2, sum(costs) / (8 * joblib.effective_n_jobs(n_jobs)))  # seconds
     groups = []
-    for cell in cells.values():
+    for cell in alike.values():
         size = MOST_REPLICAS if device != "cpu" else max(1, int(share / costs[cell[0]]))
         groups += [cell[start : start + size] for start in range(0, len(cell), size)]
     return sorted(groups, key=lambda group: -sum(costs[i] for i in group))
 
 
-def train_group(model: nn.Module, data: Dataset, runs: list[dict], settings: dict, name=None) -> tuple:
+def train_group(how: How, runs: list[tuple[Recipe, Budget, int]], name=None) -> tuple:
     """Histories of a group's runs, each with None or why it failed.
 
     A group that fails is cut in halves and each is tried again: so a device without
@@ -211,147 +196,106 @@ def train_group(model: nn.Module, data: Dataset, runs: list[dict], settings: dic
     stays alone with its failure.
     """
     before = torch.get_default_dtype()
-    torch.set_default_dtype(getattr(torch, settings["dtype"]))
+    torch.set_default_dtype(how.dtype)
     try:
         with threadpool_limits(1):  # many processes of one thread each are faster than one process of many threads
-            alone = settings["budget"]["seconds"] or as_layers(model, data.num_features) is None
-            histories = (train_alone if alone else train_replicas)(model, data, runs, settings)
-            return name, [(with_target(history, settings), None) for history in histories]
+            kind = how.replicas(*runs[0][:2])
+            histories = train_replicas(kind, how, runs) if kind else [train_alone(how, *run) for run in runs]
+            return name, [(history, None) for history in histories]
     except Exception as error:
         failure = f"{type(error).__name__}: {error}"
     finally:
         torch.set_default_dtype(before)
     if len(runs) == 1:
         return name, [(pd.DataFrame([{"iteration": 0, "status": "failed", "replicas": 1}]), failure)]
-    if settings["device"] == "cuda":
+    if how.device == "cuda":
         torch.cuda.empty_cache()
     half = len(runs) // 2
-    return name, [
-        result for part in (runs[:half], runs[half:]) for result in train_group(model, data, part, settings)[1]
-    ]
+    return name, [result for part in (runs[:half], runs[half:]) for result in train_group(how, part)[1]]
 
 
-def train_alone(model: nn.Module, data: Dataset, runs: list[dict], settings: dict) -> list[pd.DataFrame]:
-    """Each run by ``train``."""
-    choices = {
-        name: settings[name]
-        for name in ("schedule", "warmup", "shuffle", "replacement", "drop_last", "evaluate_every", "device")
-    }
-    histories = [train(model, data, **run, **choices, **settings["budget"])[0] for run in runs]
-    return [
-        history.rename(columns={"learning_rate": "current_learning_rate"}).assign(replicas=1) for history in histories
-    ]
+def train_alone(how: How, recipe: Recipe, budget: Budget, seed: int) -> pd.DataFrame:
+    """A run by ``train``."""
+    choices = {"seed": seed, "evaluate_every": how.evaluate_every, "device": how.device}
+    history, _ = train(how.workload, recipe, budget, **choices)
+    return history.rename(columns={"learning_rate": "current_learning_rate"}).assign(replicas=1)
 
 
-def train_replicas(model: nn.Module, data: Dataset, runs: list[dict], settings: dict) -> list[pd.DataFrame]:
+def train_replicas(kind: type[Replicas], how: How, runs: list[tuple[Recipe, Budget, int]]) -> list[pd.DataFrame]:
     """All runs together; they differ in learning rate and seed only. This is ``train``, for many."""
-    batch_size, drop_last = runs[0]["batch_size"], settings["drop_last"]
-    planned = planned_iterations(len(data), batch_size, drop_last, settings["budget"])
-    plan = TrainingPlan(len(data), batch_size, drop_last=drop_last)
-    per_epoch, kept = plan.iterations_per_epoch, plan.total_samples
-    every = settings["evaluate_every"] or per_epoch
-
-    layers = as_layers(model, data.num_features)
-    weights = torch.stack([as_row(layers, initialized(model, run["seed"])) for run in runs])
-    kind = KernelReplicas if settings["device"] == "cpu" else StackedReplicas
-    replicas = kind(layers, weights, data, runs[0]["optimizer"], settings["device"])
-    rates = np.array([run["learning_rate"] for run in runs])
-    rows = [[] for _ in runs]
-    active = list(range(len(runs)))
-    iteration, samples, trained_on, seconds, factor = 0, 0, 0, 0.0, 1.0
+    recipe, budget, _ = runs[0]
+    group = Group(how, runs)
+    replicas = kind(how.workload, recipe, [seed for _, _, seed in runs], how.device)
     while True:
         started = time.perf_counter()
-        losses = replicas.summed_losses()
-        seconds += (time.perf_counter() - started) / len(active)
-        evaluations = replicas.evaluate()
-        for r, summed, (train_loss, test_loss, accuracy) in zip(active, losses, evaluations):
-            finite = math.isfinite(train_loss) and math.isfinite(test_loss)
-            rows[r].append(
-                {
-                    "iteration": iteration,
-                    "epoch": iteration / per_epoch,
-                    "batches": iteration,
-                    "samples": samples,
-                    "seconds": seconds,
-                    "current_learning_rate": rates[r] * factor,
-                    "batch_loss": summed / (samples - trained_on) if samples > trained_on else math.nan,
-                    "train_loss": train_loss,
-                    "test_loss": test_loss,
-                    "test_accuracy": accuracy,
-                    "status": "ok" if finite else "diverged",
-                    "replicas": len(runs),
-                }
-            )
-        going_on = [
-            i
-            for i, r in enumerate(active)
-            if rows[r][-1]["status"] == "ok"
-            and not (settings["target"] is not None and rows[r][-1][settings["target_loss"]] <= settings["target"])
-        ]
-        if iteration == planned or not going_on:
-            return [pd.DataFrame(history) for history in rows]
-        if len(going_on) < len(active):
+        losses = replicas.mean_losses()
+        group.seconds += (time.perf_counter() - started) / len(group.active)
+        group.add(losses, replicas.evaluate())
+        going_on = [i for i, r in enumerate(group.active) if group.rows[r][-1]["status"] == "ok"]
+        if group.iteration == group.plan.total_iterations or not going_on:
+            return group.histories()
+        if len(going_on) < len(group.active):
             replicas.keep(going_on)
-            active = [active[i] for i in going_on]
+            group.active = [group.active[i] for i in going_on]
 
-        trained_on, evaluate_at = samples, min(planned, (iteration // every + 1) * every)
         started = time.perf_counter()
-        while iteration < evaluate_at:  # to the evaluation or the end of the epoch, whichever comes first
-            epoch, first = divmod(iteration, per_epoch)
-            count = min(evaluate_at - iteration, per_epoch - first)
-            batches = slice(first * batch_size, min((first + count) * batch_size, kept))
-            orders = {
-                seed: epoch_order(len(data), seed, epoch, settings["shuffle"], settings["replacement"])[batches]
-                for seed in {runs[r]["seed"] for r in active}
-            }
-            factors = [
-                schedule_factor(i, settings["schedule"], settings["warmup"], planned)
-                for i in range(iteration, iteration + count)
-            ]
-            replicas.advance(
-                np.stack([orders[runs[r]["seed"]] for r in active]), batch_size, np.outer(rates[active], factors)
-            )
-            iteration, samples, factor = iteration + count, samples + batches.stop - batches.start, factors[-1]
-        seconds += (time.perf_counter() - started) / len(active)
+        for stretch in group.to_the_next_evaluation():
+            replicas.advance(*stretch)
+        group.seconds += (time.perf_counter() - started) / len(group.active)
 
 
-def with_target(history: pd.DataFrame, settings: dict) -> pd.DataFrame:
-    """The history up to the evaluation that reached the target, and whether one did."""
-    if settings["target"] is None:
-        return history
-    reached = np.flatnonzero(history[settings["target_loss"]] <= settings["target"])
-    if len(reached):
-        history = history.iloc[: reached[0] + 1].copy()
-    if history["status"].iloc[-1] == "ok":
-        history.loc[history.index[-1], "status"] = "reached" if len(reached) else "not reached"
-    return history
+class Group:
+    """Where a group of runs stands, and its histories."""
 
+    def __init__(self, how: How, runs: list[tuple[Recipe, Budget, int]]):
+        self.how, self.runs, (self.recipe, self.budget, _) = how, runs, runs[0]
+        self.plan = self.budget.plan(self.recipe, len(how.workload), how.workload.tokens_per_sample)
+        self.every = how.evaluate_every or self.plan.iterations_per_epoch
+        self.rates = np.array([recipe.learning_rate for recipe, _, _ in runs])
+        self.rows, self.active = [[] for _ in runs], list(range(len(runs)))
+        self.iteration, self.seconds, self.factor = 0, 0.0, 1.0
 
-def run_keys(model: nn.Module, data: Dataset, runs: list[dict], settings: dict) -> list[str | None]:
-    """What a finished run is found under: a hash of everything that determines it."""
-    if not all(type(module).__module__.startswith("torch.") for module in model.modules()):
-        return [None] * len(runs)  # the code of such a module is not in its name
-    common = {
-        "model": repr(model),
-        "data": joblib.hash(data),
-        "settings": settings,
-        "code": of_modules(__name__),
-        "versions": [torch.__version__, np.__version__, numba.__version__],
-    }
-    return [digest(canonical([common, run], "A sweep")) for run in runs]
+    def to_the_next_evaluation(self) -> Iterator[tuple]:
+        """What replicas need to advance, a stretch within one epoch at a time."""
+        recipe, per_epoch, end = self.recipe, self.plan.iterations_per_epoch, self.plan.total_iterations
+        seeds = sorted({self.runs[r][2] for r in self.active})
+        which = np.array([seeds.index(self.runs[r][2]) for r in self.active])
+        evaluate_at = min(end, (self.iteration // self.every + 1) * self.every)
+        while self.iteration < evaluate_at:
+            epoch, first = divmod(self.iteration, per_epoch)
+            count = min(evaluate_at - self.iteration, per_epoch - first)
+            kept = min(per_epoch * recipe.batch_size, len(self.how.workload))
+            batches = slice(first * recipe.batch_size, min((first + count) * recipe.batch_size, kept))
+            sampling = (epoch, recipe.shuffle, recipe.replacement)
+            orders = np.stack([epoch_order(len(self.how.workload), seed, *sampling)[batches] for seed in seeds])
+            factors = [recipe.factor(i, end) for i in range(self.iteration, self.iteration + count)]
 
+            def rngs(order, batch, seeds=seeds, epoch=epoch, first=first):
+                return generator(seeds[order], AUGMENTATION, epoch, first + batch, 0)
 
-def read(key: str | None) -> pd.DataFrame | None:
-    """A finished run from the cache; None if it is not there or damaged."""
-    with contextlib.suppress(Exception):
-        return pd.read_pickle(CACHE / f"{key}.pkl")
-    return None
+            yield orders, which, recipe.batch_size, np.outer(self.rates[self.active], factors), rngs
+            self.iteration, self.factor = self.iteration + count, factors[-1]
 
+    def add(self, losses: np.ndarray, evaluations: list[dict]):
+        """A row of the history of every run that is still trained."""
+        samples = self.plan.samples_after(self.iteration)
+        tokens = self.how.workload.tokens_per_sample
+        counted = {
+            "iteration": self.iteration,
+            "epoch": self.iteration / self.plan.iterations_per_epoch,
+            "batches": self.iteration,
+            "samples": samples,
+            **({"tokens": samples * tokens} if tokens else {}),
+            "seconds": self.seconds,
+        }
+        for r, loss, evaluated in zip(self.active, losses, evaluations):
+            moved = {"current_learning_rate": self.rates[r] * self.factor, "batch_loss": loss}
+            end = {"status": status(evaluated, self.budget), "replicas": len(self.runs)}
+            self.rows[r].append(counted | moved | evaluated | end)
 
-def write(key: str, history: pd.DataFrame):
-    """Keep a finished run, whole or not at all."""
-    with contextlib.suppress(OSError):  # a full or read-only disk costs time, not the sweep
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=CACHE, suffix=".part", delete=False) as file:
-            history.to_pickle(file)
-        os.replace(file.name, CACHE / f"{key}.pkl")
+    def histories(self) -> list[pd.DataFrame]:
+        """A table for each run."""
+        for rows in self.rows:
+            if self.budget.target is not None and rows[-1]["status"] == "ok":
+                rows[-1]["status"] = "not reached"
+        return [pd.DataFrame(rows) for rows in self.rows]

@@ -13,11 +13,14 @@ from lib.accumulation import TAILS, accumulate, check_tail, schedule
 from lib.data import digits
 from lib.models import initialized, mlp
 from lib.plan import TrainingPlan
+from lib.recipe import Budget, Recipe
 from lib.sampling import epoch_order
-from lib.training import planned_iterations, train
+from lib.training import train
+from lib.workload import classification
 
 DATA = digits().first(230)
 MODEL = mlp(64, 12, 10)
+WORK = classification(MODEL, DATA)
 
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -100,10 +103,10 @@ def test_counts_equal_the_plan(batch_size, accumulation_steps, drop_last, tail):
     fields = dict(drop_last=drop_last, accumulation_steps=accumulation_steps)
     if tail == "drop" and batch_size == 64:
         with pytest.raises(ValueError, match="the weights are never updated"):
-            train(MODEL, DATA, batch_size, epochs=epochs, tail=tail, device="cpu", **fields)
+            train(WORK, batch_size=batch_size, epochs=epochs, tail=tail, device="cpu", **fields)
         return
     plan = TrainingPlan(len(DATA), batch_size, epochs=epochs, tail=check_tail(tail), **fields)
-    history, _ = train(MODEL, DATA, batch_size, epochs=epochs, tail=tail, device="cpu", **fields)
+    history, _ = train(WORK, batch_size=batch_size, epochs=epochs, tail=tail, device="cpu", **fields)
     assert history["epoch"].tolist() == [0, 1, 2, 3, 4, 5]
     assert history["batches"].tolist() == [e * plan.batches_per_epoch for e in range(6)]
     assert history["iteration"].diff()[1:].tolist() == [plan.iterations_in_epoch(e) for e in range(epochs)]
@@ -114,27 +117,29 @@ def test_counts_equal_the_plan(batch_size, accumulation_steps, drop_last, tail):
 @pytest.mark.parametrize("samples", [1, 39, 40, 41, 230, 231, 1900])
 def test_a_budget_in_samples_ends_with_the_first_iteration_that_reaches_it(samples, tail):
     history, _ = train(
-        MODEL, DATA, 10, samples=samples, accumulation_steps=4, tail=tail, evaluate_every=1, device="cpu"
+        WORK, batch_size=10, samples=samples, accumulation_steps=4, tail=tail, evaluate_every=1, device="cpu"
     )
     assert history["samples"].iloc[-1] >= samples and (history["samples"].iloc[:-1] < samples).all()
-    planned = planned_iterations(len(DATA), 10, False, {"samples": samples}, accumulation_steps=4, tail=tail)
-    assert planned == history["iteration"].iloc[-1]
+    plan = Budget(samples=samples).plan(Recipe(10, accumulation_steps=4, tail=tail), len(DATA))
+    assert plan.total_iterations == history["iteration"].iloc[-1]
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
 def test_micro_batches_give_the_weights_of_the_big_batch(optimizer):
     """230 samples: batches of 80, 80 and 70; micro-batches of 20, with a last one of 10."""
     how = dict(epochs=3, optimizer=optimizer, learning_rate=0.02, schedule="cosine", warmup=2, device="cpu")
-    _, big = train(MODEL, DATA, 80, **how)
-    _, small = train(MODEL, DATA, 20, accumulation_steps=4, **how)
+    _, big = train(WORK, batch_size=80, **how)
+    _, small = train(WORK, batch_size=20, accumulation_steps=4, **how)
     torch.testing.assert_close(weights(small), weights(big), rtol=0, atol=1e-12)
-    _, fixed = train(MODEL, DATA, 20, accumulation_steps=4, tail="flush-fixed", **how)
+    _, fixed = train(WORK, batch_size=20, accumulation_steps=4, tail="flush-fixed", **how)
     assert (weights(fixed) - weights(big)).abs().max() > 1e-4
 
 
 def test_carrying_goes_on_in_the_next_epoch():
     """The iterations of "carry" are the orders of all epochs, one after the other, cut into fours of micro-batches."""
-    _, trained = train(MODEL, DATA, 20, epochs=4, accumulation_steps=5, tail="carry", learning_rate=0.2, device="cpu")
+    _, trained = train(
+        WORK, batch_size=20, epochs=4, accumulation_steps=5, tail="carry", learning_rate=0.2, device="cpu"
+    )
     x, y = torch.from_numpy(DATA.x_train).double(), torch.from_numpy(DATA.y_train)
     micro_batches = [batch for epoch in range(4) for batch in torch.from_numpy(epoch_order(230, 0, epoch)).split(20)]
     model = initialized(MODEL, 0)
@@ -204,8 +209,8 @@ def test_batch_norm_makes_equality_impossible():
         (nn.Sequential(nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 10)), True),
         (nn.Sequential(nn.Linear(64, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, 10)), False),
     ]:
-        _, big = train(model, data, 100, epochs=2, device="cpu")
-        _, small = train(model, data, 25, epochs=2, accumulation_steps=4, device="cpu")
+        _, big = train(classification(model, data), batch_size=100, epochs=2, device="cpu")
+        _, small = train(classification(model, data), batch_size=25, epochs=2, accumulation_steps=4, device="cpu")
         difference = (weights(big) - weights(small)).abs().max()
         assert difference < 1e-12 if equal else difference > 1e-3
 
@@ -221,4 +226,4 @@ def test_batch_norm_makes_equality_impossible():
 )
 def test_bad_input(choices, error, words):
     with pytest.raises(error, match=words):
-        train(MODEL, DATA, 50, epochs=1, device="cpu", **choices)
+        train(WORK, batch_size=50, epochs=1, device="cpu", **choices)

@@ -13,6 +13,7 @@ import pytest
 from lib.data import mnist1d
 from lib.models import cnn, logistic, mlp
 from lib.sweep import sweep
+from lib.workload import classification
 
 
 @pytest.mark.parametrize(
@@ -22,8 +23,7 @@ from lib.sweep import sweep
 )
 def test_published_accuracy(model, accuracy, margin):
     table = sweep(
-        model,
-        mnist1d(4000, 1000),
+        classification(model, mnist1d(4000, 1000)),
         batch_size=100,
         learning_rate=0.01,
         seed=range(3),
@@ -32,7 +32,6 @@ def test_published_accuracy(model, accuracy, margin):
         evaluate_every=1000,
         shuffle=False,
         device="cpu",
-        cache=False,
     )
     last = table.groupby("seed").last()
     assert (last["status"] == "ok").all()

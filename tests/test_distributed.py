@@ -19,11 +19,20 @@ from lib.data import digits
 from lib.distributed import Devices, launch
 from lib.models import initialized, mlp
 from lib.plan import TrainingPlan
+from lib.recipe import Budget, Recipe
 from lib.sampling import epoch_order
-from lib.training import planned_iterations, train
+from lib.training import train
+from lib.workload import classification
 
 MODEL = mlp(64, 12, 10)
-SMALL = dict(model="mlp", widths=[64, 12, 10], data="digits", device="cpu", limit=90)
+
+
+def small():
+    """The workload of these launches, made anew in each process."""
+    return classification(MODEL, digits())
+
+
+SMALL = dict(workload=f"{__file__}:small", device="cpu", limit=90)
 
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -100,7 +109,7 @@ def test_iterations_of_all_devices_are_stretches_of_the_common_order():
 def test_two_devices_equal_one_with_the_global_batch(left_behind):
     """B = 10, A = 2, W = 2 against B = 40; 1,500 samples; the tail is 20; 297 test samples do not divide by 2."""
     how = dict(epochs=2, optimizer="momentum", learning_rate=0.05, schedule="cosine", warmup=3, seed=4)
-    one_history, one = train(MODEL, digits(), 40, device="cpu", **how)
+    one_history, one = train(small(), batch_size=40, device="cpu", **how)
     launched = launch(2, **SMALL, batch_size=10, accumulation_steps=2, **how)
     plan = TrainingPlan(1500, 10, epochs=2, accumulation_steps=2, world_size=2)
     assert plan.global_batch_size == 40 and plan.total_iterations == 76
@@ -148,7 +157,7 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on_from_its_checkpoin
     monkeypatch.delenv("PYTHONPATH")
     launched = launch(2, **how)
     assert launched.processes["samples"].iloc[0] == 200  # the second epoch, in which it was killed, and the third
-    _, one = train(MODEL, digits().first(200), 20, epochs=3, device="cpu")
+    _, one = train(classification(MODEL, digits().first(200)), batch_size=20, epochs=3, device="cpu")
     for name, weights in one.state_dict().items():
         torch.testing.assert_close(launched.weights[name], weights, rtol=0, atol=1e-12)
 
@@ -222,8 +231,8 @@ def test_a_missing_rank_ends_in_a_sentence():
             "1",
             "--timeout",
             "2",
-            "--data",
-            "digits",
+            "--workload",
+            "logistic",
             "--device",
             "cpu",
         ],
@@ -254,7 +263,7 @@ def test_command_line():
     assert (options.batch_size, options.epochs, options.shuffle, options.learning_rate) == (250, 3, False, 0.5)
     assert options.accumulation_steps == 1 and options.tail == "flush" and options.iterations is None
     assert distributed.as_option("shuffle", False) == ["--no-shuffle"]
-    assert distributed.as_option("widths", [64, 10]) == ["--widths", "64", "10"]
+    assert distributed.as_option("betas", (0.8, 0.9)) == ["--betas", "0.8", "0.9"]
 
 
 TWO_RANKS = """
@@ -262,14 +271,17 @@ import sys, torch, torch.distributed as dist
 from torch import nn
 from lib.data import digits
 from lib.distributed import Devices
-from lib.training import mean_loss, train
+from lib.evaluation import mean_loss
+from lib.training import train
+from lib.workload import classification
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
 dist.init_process_group("gloo")
 model = nn.Sequential(nn.Linear(64, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, 10))
 data = digits().first(100)
-history, model = train(model, data, 10, epochs=2, device="cpu", devices=Devices())
-whole = mean_loss(model, torch.from_numpy(data.x_test).double(), torch.from_numpy(data.y_test))[0]
+workload = classification(model, data)
+history, model = train(workload, batch_size=10, epochs=2, device="cpu", devices=Devices())
+whole = mean_loss(workload, model, torch.from_numpy(data.x_test).double(), torch.from_numpy(data.y_test))[0]
 print(history["test_loss"].iloc[-1], whole)
 dist.barrier()
 dist.destroy_process_group()
@@ -295,4 +307,4 @@ def test_every_rank_evaluates_the_same_model_with_batch_norm():
 
 def test_devices_have_no_common_clock():
     with pytest.raises(ValueError, match="seconds is 5, but 2 devices have no common clock"):
-        planned_iterations(100, 10, False, {"seconds": 5}, world_size=2)
+        Budget(seconds=5).plan(Recipe(10), 100, world_size=2)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lib.data import Dataset
 from lib.models import initialized, mlp
 from lib.noise_scale import (
     GradientMoments,
@@ -19,6 +20,7 @@ from lib.noise_scale import (
     two_batch_formula,
 )
 from lib.statistics import bootstrap_interval, mean_interval
+from lib.workload import Workload
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -26,6 +28,11 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def samples(num, features=5, classes=3, seed=0):
     rng = np.random.default_rng(seed)
     return torch.from_numpy(rng.normal(size=(num, features))), torch.from_numpy(rng.integers(classes, size=num))
+
+
+def workload_of(x, y, loss=F.cross_entropy):
+    x, y = x.numpy(), y.numpy()
+    return Workload(nn.Identity(), Dataset("made", x, y, x[:0], y[:0]), loss)
 
 
 def network(dtype=torch.float64):
@@ -56,7 +63,7 @@ def test_a_linear_model_whose_covariance_is_known():
     x, y = rng.normal(size=(60, 4)) * [1, 2, 3, 4], rng.normal(size=60) + 1
     model = nn.Linear(4, 1, bias=False).double()
     nn.init.zeros_(model.weight)
-    found = gradient_moments(model, torch.from_numpy(x), torch.from_numpy(y)[:, None], loss=F.mse_loss, chunk=7)
+    found = gradient_moments(workload_of(torch.from_numpy(x), torch.from_numpy(y)[:, None], F.mse_loss), model, chunk=7)
     gradients = -2 * y[:, None] * x
     assert found.num_samples == 60
     np.testing.assert_allclose(found.squared_norm, np.square(gradients.mean(0)).sum(), rtol=1e-12)
@@ -68,7 +75,7 @@ def test_a_linear_model_whose_covariance_is_known():
 def test_a_network_equals_its_single_gradients_in_any_chunks(chunk):
     model, (x, y) = network(), samples(11)
     gradients = sample_gradients(model, x, y)
-    found = gradient_moments(model, x, y, chunk=chunk)
+    found = gradient_moments(workload_of(x, y), model, chunk=chunk)
     np.testing.assert_allclose(found.squared_norm, gradients.mean(0).square().sum(), rtol=1e-12)
     np.testing.assert_allclose(found.trace, gradients.var(0, correction=0).sum(), rtol=1e-12)
 
@@ -77,13 +84,15 @@ def test_only_trainable_weights_count():
     model, (x, y) = network(), samples(11)
     gradients = sample_gradients(model, x, y)[:, -24:]  # the last layer, 7 * 3 + 3
     model[0].requires_grad_(False)
-    np.testing.assert_allclose(gradient_moments(model, x, y).trace, gradients.var(0, correction=0).sum(), rtol=1e-12)
-    assert squared_deviations(model, x, y, 11, draws=1)[0] < 1e-28
+    np.testing.assert_allclose(
+        gradient_moments(workload_of(x, y), model).trace, gradients.var(0, correction=0).sum(), rtol=1e-12
+    )
+    assert squared_deviations(workload_of(x, y), model, 11, draws=1)[0] < 1e-28
 
 
 def test_samples_that_agree_have_no_noise_even_in_float32():
     x, y = torch.full((30, 5), 1e3), torch.zeros(30, dtype=torch.int64) + 2
-    found = gradient_moments(network(torch.float32), x, y, chunk=7)
+    found = gradient_moments(workload_of(x, y), network(torch.float32), chunk=7)
     assert found.squared_norm > 1e3 and found.trace < 1e-12 * found.squared_norm
 
 
@@ -95,7 +104,9 @@ def test_predicted_variance_is_that_over_all_batches_without_replacement(batch_s
     model, (x, y) = network(), samples(6)
     means = [sample_gradients(model, x, y)[list(batch)].mean(0) for batch in combinations(range(6), batch_size)]
     expected = torch.stack(means).var(0, correction=0).sum().item()
-    assert gradient_moments(model, x, y).variance(batch_size) == pytest.approx(expected, rel=1e-10, abs=1e-30)
+    assert gradient_moments(workload_of(x, y), model).variance(batch_size) == pytest.approx(
+        expected, rel=1e-10, abs=1e-30
+    )
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
@@ -104,7 +115,9 @@ def test_predicted_variance_is_that_over_all_batches_with_replacement(batch_size
     gradients = sample_gradients(model, x, y)
     means = torch.stack([gradients[list(batch)].mean(0) for batch in product(range(4), repeat=batch_size)])
     expected = means.var(0, correction=0).sum().item()
-    assert gradient_moments(model, x, y).variance(batch_size, replacement=True) == pytest.approx(expected, rel=1e-10)
+    assert gradient_moments(workload_of(x, y), model).variance(batch_size, replacement=True) == pytest.approx(
+        expected, rel=1e-10
+    )
 
 
 def test_the_whole_training_set_leaves_no_variance():
@@ -117,8 +130,8 @@ def test_the_whole_training_set_leaves_no_variance():
 @pytest.mark.parametrize("replacement", [False, True])
 def test_measured_variance_agrees_and_tells_the_two_ways_of_drawing_apart(replacement):
     model, (x, y) = network(), samples(40)
-    moments = gradient_moments(model, x, y)
-    measured = mean_interval(squared_deviations(model, x, y, 20, draws=1000, replacement=replacement))
+    moments = gradient_moments(workload_of(x, y), model)
+    measured = mean_interval(squared_deviations(workload_of(x, y), model, 20, draws=1000, replacement=replacement))
     margin = measured.high - measured.low  # 4 standard errors
     assert abs(measured.mean - moments.variance(20, replacement)) < margin
     assert abs(measured.mean - moments.variance(20, not replacement)) > 5 * margin  # half, or twice as much
@@ -126,8 +139,8 @@ def test_measured_variance_agrees_and_tells_the_two_ways_of_drawing_apart(replac
 
 def test_measured_variance_of_the_whole_training_set_is_rounding_and_draws_repeat():
     model, (x, y) = network(), samples(40)
-    assert squared_deviations(model, x, y, 40, draws=5).max() < 1e-28
-    first, second, other = (squared_deviations(model, x, y, 4, draws=5, seed=seed) for seed in (0, 0, 1))
+    assert squared_deviations(workload_of(x, y), model, 40, draws=5).max() < 1e-28
+    first, second, other = (squared_deviations(workload_of(x, y), model, 4, draws=5, seed=seed) for seed in (0, 0, 1))
     assert (first == second).all() and (first != other).all()
 
 
@@ -140,14 +153,14 @@ def mean_squared_norm(gradients, batches):
 
 def test_the_formula_is_unbiased_over_all_batches_with_replacement():
     model, (x, y) = network(), samples(4)
-    gradients, moments = sample_gradients(model, x, y), gradient_moments(model, x, y)
+    gradients, moments = sample_gradients(model, x, y), gradient_moments(workload_of(x, y), model)
     one, three = (mean_squared_norm(gradients, product(range(4), repeat=size)) for size in (1, 3))
     np.testing.assert_allclose(two_batch_formula(one, three, 1, 3), [moments.squared_norm, moments.trace], rtol=1e-10)
 
 
 def test_the_formula_without_replacement_has_the_documented_means():
     model, (x, y), num = network(), samples(6), 6
-    gradients, moments = sample_gradients(model, x, y), gradient_moments(model, x, y)
+    gradients, moments = sample_gradients(model, x, y), gradient_moments(workload_of(x, y), model)
     two, four = (mean_squared_norm(gradients, combinations(range(num), size)) for size in (2, 4))
     expected = [moments.squared_norm - moments.trace / (num - 1), moments.trace * num / (num - 1)]
     np.testing.assert_allclose(two_batch_formula(two, four, 2, 4), expected, rtol=1e-10)
@@ -155,8 +168,8 @@ def test_the_formula_without_replacement_has_the_documented_means():
 
 def test_estimates_from_drawn_batches_agree_with_the_exact_moments():
     model, (x, y) = network(), samples(200)
-    moments = gradient_moments(model, x, y)
-    estimates = two_batch_estimates(model, x, y, 4, 40, draws=300, replacement=True)
+    moments = gradient_moments(workload_of(x, y), model)
+    estimates = two_batch_estimates(workload_of(x, y), model, 4, 40, draws=300, replacement=True)
     for column, exact in (("squared_norm", moments.squared_norm), ("trace", moments.trace)):
         found = mean_interval(estimates[column])
         assert found.low < exact < found.high and found.high - found.low < exact
@@ -185,14 +198,17 @@ def test_means_are_divided_not_ratios_averaged_and_the_bias_is_the_documented_on
 def test_refusals():
     model, (x, y) = network(), samples(10)
     with pytest.raises(TypeError, match="batch normalisation"):
-        gradient_moments(nn.Sequential(nn.Linear(5, 3), nn.BatchNorm1d(3)).double(), x, y)
-    with pytest.raises(ValueError, match="x has 10 samples and y 9"):
-        gradient_moments(model, x, y[:9])
+        gradient_moments(workload_of(x, y), nn.Sequential(nn.Linear(5, 3), nn.BatchNorm1d(3)).double())
+    with pytest.raises(ValueError, match="made has 10 train samples and 9 targets"):
+        gradient_moments(workload_of(x, y[:9]), model)
+    uneven = workload_of(x, y).but(units=lambda targets: targets + 1)
+    with pytest.raises(ValueError, match="differ in their number of tokens"):
+        gradient_moments(uneven, model)
     for batch_size in (0, 11):
         with pytest.raises(ValueError, match=f"batch_size is {batch_size}"):
-            squared_deviations(model, x, y, batch_size)
+            squared_deviations(workload_of(x, y), model, batch_size)
         with pytest.raises(ValueError, match=f"batch_size is {batch_size}"):
-            gradient_moments(model, x, y).variance(batch_size)
+            gradient_moments(workload_of(x, y), model).variance(batch_size)
     for small, big in ((0, 4), (4, 4), (4, 6)):
         with pytest.raises(ValueError, match=f"small is {small} and big is {big}"):
-            two_batch_estimates(model, x, y, small, big)
+            two_batch_estimates(workload_of(x, y), model, small, big)

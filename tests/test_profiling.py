@@ -13,15 +13,17 @@ from lib import profiling
 from lib.data import Dataset
 from lib.models import cnn, initialized, mlp
 from lib.profiling import iteration, machine, memory, saturation, saved_bytes, seconds_per_call, throughput
+from lib.recipe import Recipe
+from lib.workload import classification
 
 WEIGHTS = 4 * 15_210  # bytes of the 40-100-100-10 perceptron in float32
 
 
 @pytest.fixture(scope="module")
-def data():
+def workload():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(120, 40)).astype(np.float32), rng.integers(10, size=120)
-    return Dataset("noise", x[:100], y[:100], x[100:], y[100:])
+    return classification(mlp(), Dataset("noise", x[:100], y[:100], x[100:], y[100:]))
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -40,13 +42,14 @@ pytestmark = pytest.mark.usefixtures("one_thread")
     ],
 )
 @pytest.mark.parametrize("batch_size", [1, 7, 500])
-def test_saved_bytes_by_hand(model, dtype, by_hand, batch_size):
-    assert saved_bytes(initialized(model, seed=0, dtype=dtype), batch_size) == by_hand * batch_size
+def test_saved_bytes_by_hand(workload, model, dtype, by_hand, batch_size):
+    model = initialized(model, seed=0, dtype=dtype)
+    assert saved_bytes(workload.but(model=model), batch_size, model) == by_hand * batch_size
 
 
 @pytest.mark.parametrize("optimizer, state", [("sgd", 0), ("momentum", WEIGHTS), ("adam", 2 * WEIGHTS + 6 * 4)])
-def test_only_activations_grow_with_the_batch_size(data, optimizer, state):
-    found = memory(mlp(), data, [1, 10, 100], optimizer, device="cpu")
+def test_only_activations_grow_with_the_batch_size(workload, optimizer, state):
+    found = memory(workload, [1, 10, 100], optimizer, device="cpu")
     assert found["activations"].tolist() == [1_008, 10_080, 100_800]
     assert (found["parameters"] == WEIGHTS).all() and (found["gradients"] == WEIGHTS).all()
     assert (found["optimizer_state"] == state).all()
@@ -56,8 +59,8 @@ def test_only_activations_grow_with_the_batch_size(data, optimizer, state):
 # Time
 
 
-def test_an_iteration_does_the_work_and_leaves_the_weights(data):
-    step, model, _ = iteration(mlp(), data, 50, "adam", device="cpu")
+def test_an_iteration_does_the_work_and_leaves_the_weights(workload):
+    step, model, _ = iteration(workload, Recipe(50, optimizer="adam"), device="cpu")
     before = [p.clone() for p in model.parameters()]
     step()
     assert all(p.grad.abs().max() > 0 for p in model.parameters())
@@ -74,19 +77,19 @@ def test_seconds_are_of_one_call_after_a_warm_up():
     assert median(seconds_per_call(lambda: time.sleep(0.002), min_seconds=0.01)) >= 0.002
 
 
-def test_threads_are_given_back(data):
+def test_threads_are_given_back(workload):
     before = torch.get_num_threads()
     seen = []
     seconds_per_call(lambda: seen.append(torch.get_num_threads()), min_seconds=0.001, num_threads=2)
     assert seen[-1] == 2 and torch.get_num_threads() == before
 
 
-def test_throughput_takes_turns_and_medians(data, monkeypatch):
+def test_throughput_takes_turns_and_medians(workload, monkeypatch):
     made, order = [], []
 
-    def fake_iteration(model, data, batch_size, *choices):
-        made.append(batch_size)
-        return (lambda: batch_size), None, None
+    def fake_iteration(workload, recipe, *choices):
+        made.append(recipe.batch_size)
+        return (lambda: recipe.batch_size), None, None
 
     def fake_seconds(step, *choices):
         order.append(step())
@@ -94,7 +97,7 @@ def test_throughput_takes_turns_and_medians(data, monkeypatch):
 
     monkeypatch.setattr(profiling, "iteration", fake_iteration)
     monkeypatch.setattr(profiling, "seconds_per_call", fake_seconds)
-    found = throughput(mlp(), data, [10, 2], rounds=2)
+    found = throughput(workload, [10, 2], rounds=2)
     assert made == [2, 10] and order == [2, 10, 2, 10]
     assert found.to_dict("list") == {
         "batch_size": [2, 10],
@@ -105,21 +108,21 @@ def test_throughput_takes_turns_and_medians(data, monkeypatch):
     }
 
 
-def test_throughput_on_this_machine(data):
-    found = throughput(mlp(), data, [1, 64], device="cpu", rounds=1, min_seconds=0.01)
+def test_throughput_on_this_machine(workload):
+    found = throughput(workload, [1, 64], device="cpu", rounds=1, min_seconds=0.01)
     assert found["batch_size"].tolist() == [1, 64] and (found.drop(columns="spread") > 0).all(axis=None)
     np.testing.assert_allclose(found["samples_per_second"] * found["seconds_per_iteration"], [1, 64])
 
 
 @pytest.mark.parametrize("batch_size", [0, 101, 2.0, True])
-def test_unusable_batch_sizes_are_refused(data, batch_size):
-    with pytest.raises(ValueError, match=f"batch_size is {batch_size!r}, but noise allows whole numbers from 1 to 100"):
-        throughput(mlp(), data, [batch_size], device="cpu")
+def test_unusable_batch_sizes_are_refused(workload, batch_size):
+    with pytest.raises(ValueError, match=f"batch_size is {batch_size!r}, but it must be a whole number"):
+        throughput(workload, [batch_size], device="cpu")
 
 
-def test_an_unknown_optimizer_is_refused(data):
+def test_an_unknown_optimizer_is_refused(workload):
     with pytest.raises(ValueError, match="optimizer is 'lion'"):
-        iteration(mlp(), data, 1, "lion")
+        throughput(workload, [1], "lion")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +153,7 @@ def test_the_machine_is_described_in_plain_values():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-def test_peak_memory_on_cuda_holds_weights_gradients_and_activations(data):
-    found = memory(mlp(), data, [1, 10, 100], "adam", device="cuda")
+def test_peak_memory_on_cuda_holds_weights_gradients_and_activations(workload):
+    found = memory(workload, [1, 10, 100], "adam", device="cuda")
     assert (found["peak"] >= found["parameters"] + found["optimizer_state"] + found["activations"]).all()
     assert found["peak"].is_monotonic_increasing

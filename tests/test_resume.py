@@ -14,11 +14,14 @@ import torch
 from torch import nn
 
 from lib.data import digits
+from lib.devices import OneDevice
 from lib.models import mlp
-from lib.training import OneDevice, train
+from lib.training import train
+from lib.workload import classification
 
 DATA = digits().first(230)
 MODEL = mlp(64, 12, 10)
+WORK = classification(MODEL, DATA)
 HOW = dict(
     batch_size=20,
     epochs=3,
@@ -53,7 +56,7 @@ def stopped(monkeypatch, after, **how):
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(torch.optim.SGD, "step", killing)
-        train(MODEL, DATA, **HOW | how)
+        train(WORK, **HOW | how)
 
 
 KILLED_RUNS = """
@@ -62,6 +65,7 @@ import torch
 from torch import nn
 from lib.data import digits
 from lib.training import train
+from lib.workload import classification
 
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
@@ -73,8 +77,9 @@ step, replace = torch.optim.SGD.step, os.replace
 
 def run(checkpoint=None, tail="flush"):
     torch.manual_seed(7)
-    return train(model, data, 20, epochs=4, optimizer="momentum", schedule="cosine", warmup=3, accumulation_steps=2,
-                 tail=tail, evaluate_every=5, checkpoint=checkpoint, checkpoint_every=2, device="cpu")
+    how = dict(optimizer="momentum", schedule="cosine", warmup=3, accumulation_steps=2)
+    return train(classification(model, data), batch_size=20, epochs=4, tail=tail, **how, evaluate_every=5,
+                 checkpoint=checkpoint, checkpoint_every=2, device="cpu")
 
 
 def die_at(calls_left, function):
@@ -150,12 +155,12 @@ def test_resumed_batches_are_the_same(monkeypatch, tmp_path, after, every, tail)
 
     forward = nn.Sequential.forward
     how = dict(checkpoint=tmp_path / "run", checkpoint_every=every, tail=tail)
-    whole_history, whole = train(MODEL, DATA, **HOW | dict(tail=tail))
+    whole_history, whole = train(WORK, **HOW | dict(tail=tail))
     stopped(monkeypatch, after, **how)
     monkeypatch.setattr(nn.Sequential, "forward", recorded)
-    history, resumed = train(MODEL, DATA, **HOW | how)
+    history, resumed = train(WORK, **HOW | how)
     of_the_rest, seen[:] = list(seen), []
-    train(MODEL, DATA, **HOW | dict(tail=tail))
+    train(WORK, **HOW | dict(tail=tail))
     assert torch.equal(weights(whole), weights(resumed))
     pd.testing.assert_frame_equal(
         whole_history.drop(columns="seconds"), history.drop(columns="seconds"), check_exact=True
@@ -168,9 +173,9 @@ def test_resumed_batches_are_the_same(monkeypatch, tmp_path, after, every, tail)
 
 def test_a_finished_run_is_not_run_again(monkeypatch, tmp_path):
     how = HOW | dict(checkpoint=tmp_path / "run", checkpoint_every=1, tail="flush")
-    history, first = train(MODEL, DATA, **how)
+    history, first = train(WORK, **how)
     monkeypatch.setattr(torch.optim.SGD, "step", None)
-    again, second = train(MODEL, DATA, **how)
+    again, second = train(WORK, **how)
     assert torch.equal(weights(first), weights(second)) and len(again) == len(history)
 
 
@@ -178,8 +183,8 @@ def test_seconds_go_on(monkeypatch, tmp_path):
     how = HOW | dict(checkpoint=tmp_path / "run", checkpoint_every=1)
     stopped(monkeypatch, 12, **how)
     before = torch.load(io.BytesIO((tmp_path / "run").read_bytes()[32:]))["progress"]
-    history, _ = train(MODEL, DATA, **how)
-    assert history["seconds"].is_monotonic_increasing and history["seconds"].iloc[-1] > before[-1] > 0
+    history, _ = train(WORK, **how)
+    assert history["seconds"].is_monotonic_increasing and history["seconds"].iloc[-1] > before["seconds"] > 0
 
 
 def damage(path):
@@ -201,18 +206,18 @@ def damage(path):
 def test_a_damaged_checkpoint_is_refused_and_the_one_before_it_used(monkeypatch, tmp_path, spoil):
     newest = tmp_path / "run"
     how = HOW | dict(checkpoint=newest, checkpoint_every=2)
-    _, whole = train(MODEL, DATA, **HOW)
+    _, whole = train(WORK, **HOW)
     stopped(monkeypatch, 9, **how)
     spoil(newest)
     with pytest.warns(UserWarning, match=r"run is damaged \(its checksum does not match\).*the one before it"):
-        _, resumed = train(MODEL, DATA, **how)
+        _, resumed = train(WORK, **how)
     assert torch.equal(weights(whole), weights(resumed))
     for path in (newest, tmp_path / "run.previous"):  # and both are whole again
         content = path.read_bytes()
         assert hashlib.sha256(content[32:]).digest() == content[:32]
     spoil(newest), spoil(tmp_path / "run.previous")
     with pytest.raises(ValueError, match="run is damaged .* and run.previous is damaged .*; start a new run under"):
-        train(MODEL, DATA, **how)
+        train(WORK, **how)
 
 
 def test_a_damaged_one_never_replaces_the_good_one_before_it(monkeypatch, tmp_path):
@@ -236,7 +241,7 @@ def test_a_checkpoint_that_is_being_written_is_not_the_newest(monkeypatch, tmp_p
 
     monkeypatch.setattr(os, "fsync", killing)
     with pytest.raises(Killed):
-        train(MODEL, DATA, **how)
+        train(WORK, **how)
     assert ((tmp_path / "run").read_bytes(), (tmp_path / "run.previous").read_bytes()) == before
 
 
@@ -255,7 +260,7 @@ def test_a_foreign_checkpoint_is_refused(monkeypatch, tmp_path, change, words):
     stopped(monkeypatch, 9, **how)
     before = (tmp_path / "run").read_bytes()
     with pytest.raises(ValueError, match=f"run belongs to another run .{words}"):
-        train(MODEL, DATA, **how | change)
+        train(WORK, **how | change)
     assert (tmp_path / "run").read_bytes() == before
 
 
@@ -263,12 +268,12 @@ def test_other_data_models_and_precisions_are_foreign(monkeypatch, tmp_path):
     how = HOW | dict(checkpoint=tmp_path / "run", checkpoint_every=2)
     stopped(monkeypatch, 9, **how)
     with pytest.raises(ValueError, match="data is"):
-        train(MODEL, digits().first(229), **how)
+        train(WORK.but(data=digits().first(229)), **how)
     with pytest.raises(ValueError, match="model is"):
-        train(mlp(64, 13, 10), DATA, **how)
+        train(WORK.but(model=mlp(64, 13, 10)), **how)
     torch.set_default_dtype(torch.float32)
     with pytest.raises(ValueError, match="dtype is torch.float64 there, torch.float32 here"):
-        train(MODEL, DATA, **how)
+        train(WORK, **how)
 
 
 def test_another_number_of_devices_is_foreign(tmp_path):
@@ -278,18 +283,18 @@ def test_another_number_of_devices_is_foreign(tmp_path):
         def share(self, order):
             return order[::2]
 
-    train(MODEL, DATA, **HOW, checkpoint=tmp_path / "run", devices=FirstOfTwo())
+    train(WORK, **HOW, checkpoint=tmp_path / "run", devices=FirstOfTwo())
     with pytest.raises(ValueError, match="world_size is 2 there, 1 here"):
-        train(MODEL, DATA, **HOW, checkpoint=tmp_path / "run")
+        train(WORK, **HOW, checkpoint=tmp_path / "run")
 
 
 def test_numpy_choices_and_a_new_folder(tmp_path):
     how = HOW | dict(checkpoint=tmp_path / "deep" / "run", learning_rate=np.float64(0.1))
-    first, second = (train(MODEL, DATA, **how)[1] for _ in range(2))
+    first, second = (train(WORK, **how)[1] for _ in range(2))
     assert torch.equal(weights(first), weights(second))
     assert sorted(os.listdir(tmp_path / "deep")) == ["run", "run.previous"]
 
 
 def test_bad_input(tmp_path):
     with pytest.raises(ValueError, match="checkpoint_every is 0"):
-        train(MODEL, DATA, **HOW, checkpoint=tmp_path / "run", checkpoint_every=0)
+        train(WORK, **HOW, checkpoint=tmp_path / "run", checkpoint_every=0)

@@ -4,10 +4,10 @@ import pandas as pd
 
 from lib.data import mnist1d
 from lib.experiments import progress
-from lib.experiments.runs import histories
-from lib.experiments.target import NUM_SAMPLES
+from lib.experiments.runs import NUM_SAMPLES, histories
 from lib.models import mlp, num_parameters
 from lib.profiling import memory, throughput
+from lib.workload import classification
 
 FLOPS_PER_SAMPLE = 6 * num_parameters(mlp())  # 2 a parameter forward, 4 backward (Kaplan et al. 2020, arXiv:2001.08361)
 
@@ -17,11 +17,11 @@ def speed(batch_sizes: list[int], neighbours: list[int], device: str) -> dict[st
 
     ``neighbours`` are batch sizes around powers of two, measured in turn with each other.
     """
-    data = mnist1d()
+    workload = classification(mlp(), mnist1d())
     return {
-        "speed": throughput(mlp(), data, batch_sizes, device=device, rounds=5, min_seconds=0.15),
-        "neighbours": throughput(mlp(), data, neighbours, device=device, rounds=9, min_seconds=0.1),
-        "memory": memory(mlp(), data, batch_sizes, optimizer="adam", device=device),
+        "speed": throughput(workload, batch_sizes, device=device, rounds=5, min_seconds=0.15),
+        "neighbours": throughput(workload, neighbours, device=device, rounds=9, min_seconds=0.1),
+        "memory": memory(workload, batch_sizes, optimizer="adam", device=device),
     }
 
 
@@ -32,10 +32,10 @@ def curves(
 
     ``learning_rates`` and ``iterations`` map a batch size, written as text, to its value.
     """
-    data = mnist1d().first(NUM_SAMPLES)
+    workload = classification(mlp(), mnist1d().first(NUM_SAMPLES))
     runs = [
         histories(
-            data,
+            workload,
             batch_size=int(size),
             learning_rate=rate,
             seed=seeds,

@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from lib.data import Dataset, mnist1d
-from lib.experiments import progress
-from lib.experiments.generalization import FAILED
+from lib.experiments.generalization import scored
 from lib.experiments.runs import ends, histories
-from lib.experiments.search import tuned_with_margin
+from lib.experiments.search import tuned_along
+from lib.models import mlp
 from lib.sampling import generator
+from lib.workload import Workload, classification
 
 NUM_SAMPLES, NUM_VALIDATION, NUM_TEST = 500, 1_000, 2_000
 BATCH_SIZE, LEARNING_RATE, EPOCHS = 50, 0.1, 200
@@ -25,12 +25,6 @@ def with_wrong_labels(data: Dataset, share: float, seed: int = 0) -> Dataset:
     labels = data.y_train.copy()
     labels[wrong] = (labels[wrong] + rng.integers(1, data.num_classes, len(wrong))) % data.num_classes
     return replace(data, y_train=labels)
-
-
-def looked_at(data: Dataset, first: int, count: int) -> Dataset:
-    """The dataset with ``count`` of its test samples, from number ``first`` on."""
-    part = slice(first, first + count)
-    return replace(data, x_test=data.x_test[part], y_test=data.y_test[part])
 
 
 def early_stopping(curve: pd.DataFrame, monitor: str, every: int, patience: int) -> tuple[int, int]:
@@ -62,9 +56,11 @@ def early_stopping(curve: pd.DataFrame, monitor: str, every: int, patience: int)
     return number * every, best * every
 
 
-def small_sets() -> dict[str, Dataset]:
-    clean = mnist1d(4_000, 8_500).first(NUM_SAMPLES)
-    return {"clean": clean, "wrong labels": with_wrong_labels(clean, WRONG)}
+def small_sets() -> dict[str, Workload]:
+    """The course's network on few samples, and on the same with wrong labels."""
+    clean = mnist1d(4_000, 8_500).first(NUM_SAMPLES).hold_out(NUM_VALIDATION, NUM_TEST)
+    sets = {"clean": clean, "wrong labels": with_wrong_labels(clean, WRONG)}
+    return {labels: classification(mlp(), data) for labels, data in sets.items()}
 
 
 def overfitting(seeds: list[int]) -> dict[str, pd.DataFrame]:
@@ -80,22 +76,11 @@ def overfitting(seeds: list[int]) -> dict[str, pd.DataFrame]:
     """
     curves, turns, stops = [], [], []
     keys = ["labels", "seed", "epoch"]
-    for labels, data in small_sets().items():
-        seen = []
-        for first, count in ((0, NUM_VALIDATION), (NUM_VALIDATION, NUM_TEST)):  # the same runs, seen on other samples
-            seen.append(
-                histories(
-                    looked_at(data, first, count),
-                    batch_size=BATCH_SIZE,
-                    learning_rate=LEARNING_RATE,
-                    seed=seeds,
-                    epochs=EPOCHS,
-                )
-            )
-        names = {"test_loss": "validation_loss", "test_accuracy": "validation_accuracy"}
-        runs = seen[1].assign(**{name: seen[0][column] for column, name in names.items()}, labels=labels)
+    monitors = ["validation_loss", "validation_accuracy"]
+    for labels, workload in small_sets().items():
+        runs = histories(workload, batch_size=BATCH_SIZE, learning_rate=LEARNING_RATE, seed=seeds, epochs=EPOCHS)
         runs["epoch"] = runs["epoch"].round().astype("int64")
-        runs = runs[keys + ["train_loss", "test_loss", "test_accuracy", *names.values()]]
+        runs = runs.assign(labels=labels)[keys + ["train_loss", "test_loss", "test_accuracy", *monitors]]
         mean = runs.groupby(["labels", "epoch"], as_index=False).mean().drop(columns="seed")
         curves.append(mean)
         marks = {
@@ -108,7 +93,7 @@ def overfitting(seeds: list[int]) -> dict[str, pd.DataFrame]:
             turns.append(at[keys + ["test_loss", "test_accuracy"]].assign(mark=mark))
         for seed, run in runs.groupby("seed"):
             run = run.set_index("epoch")
-            for monitor in names.values():
+            for monitor in monitors:
                 for every in (1, 5):
                     for patience in (5, 20):
                         stopped, kept = early_stopping(run, monitor, every, patience)
@@ -129,77 +114,76 @@ def overfitting(seeds: list[int]) -> dict[str, pd.DataFrame]:
     return {name: table.reset_index(drop=True) for name, table in tables.items()}
 
 
-def tuned_on_validation(choose: Dataset, guess: float, seeds: list[int], value: str, **budget) -> float:
-    """The learning rate whose runs end with the best mean validation loss or accuracy, with a margin."""
+def noisy_labels(batch_sizes: list[int], seeds: list[int], fresh_seeds: list[int]) -> dict[str, pd.DataFrame]:
+    """Test accuracy with wrong labels against batch size: one learning rate for all, and one chosen for each.
 
-    def score(learning_rates):
-        runs = ends(choose, learning_rate=learning_rates, seed=seeds, **budget)
-        scores = runs.groupby("learning_rate")[value].mean()
-        scores = 1 - scores if value == "test_accuracy" else scores
-        worst = runs.groupby("learning_rate")["test_accuracy"].min()
-        return scores.where(worst > FAILED, np.inf).rename("score").reset_index()
+    Returns
+    -------
+    dict with the tables
+        ``noisy``: a row a panel ("one for all" or "tuned"), batch size and fresh seed.
+        ``noisy_grid``: every run that a learning rate was chosen by, on validation accuracy.
+    """
+    workload = small_sets()["wrong labels"]
+    tables, grids = [], []
 
-    return tuned_with_margin(score, guess)
+    def runs_at(batch_size, learning_rates):
+        runs = ends(workload, batch_size=batch_size, learning_rate=learning_rates, seed=seeds, epochs=EPOCHS // 2)
+        return scored(runs)
 
-
-def noisy_labels(batch_sizes: list[int], seeds: list[int], fresh_seeds: list[int]) -> pd.DataFrame:
-    """Test accuracy with wrong labels against batch size: one learning rate for all, and one chosen for each."""
-    data = small_sets()["wrong labels"]
-    choose, report = looked_at(data, 0, NUM_VALIDATION), looked_at(data, NUM_VALIDATION, NUM_TEST)
-    tables, guess = [], 0.02
-    for batch_size in progress(sorted(batch_sizes), desc="wrong labels"):
-        budget = {"batch_size": batch_size, "epochs": EPOCHS // 2}
-        guess = tuned_on_validation(choose, guess, seeds, "test_accuracy", **budget)
-        for panel, rate in {"one for all": LEARNING_RATE, "tuned": guess}.items():
-            tables.append(ends(report, learning_rate=rate, seed=fresh_seeds, **budget).assign(panel=panel))
-        guess *= 4
+    for batch_size, found in tuned_along(sorted(batch_sizes), runs_at, 0.02, lambda ratio: 4, margin=True):
+        grids.append(found.grid)
+        for panel, rate in {"one for all": LEARNING_RATE, "tuned": found.rate}.items():
+            runs = ends(workload, batch_size=batch_size, learning_rate=rate, seed=fresh_seeds, epochs=EPOCHS // 2)
+            tables.append(runs.assign(panel=panel))
     columns = ["panel", "batch_size", "learning_rate", "seed", "train_loss", "test_loss", "test_accuracy"]
-    return pd.concat(tables, ignore_index=True)[columns]
+    chosen_by = ["batch_size", "learning_rate", "seed", "validation_accuracy"]
+    return {
+        "noisy": pd.concat(tables, ignore_index=True)[columns],
+        "noisy_grid": pd.concat(grids, ignore_index=True)[chosen_by],
+    }
 
 
-def repeats(unique: list[int], seeds: list[int], fresh_seeds: list[int]) -> pd.DataFrame:
+def repeats(unique: list[int], seeds: list[int], fresh_seeds: list[int]) -> dict[str, pd.DataFrame]:
     """Runs over ``unique`` different samples: ``VISITS`` visits in several epochs, and a single epoch.
 
     The learning rate is chosen for each number of samples and each budget, by validation loss.
 
     Returns
     -------
-    pandas.DataFrame
-        A row a budget ("repeated" or "one epoch"), number of ``samples`` and fresh seed: ``epochs``, ``iteration``,
-        ``learning_rate``, ``train_loss``, ``test_loss``, ``test_accuracy``.
+    dict with the tables
+        ``repeats``: a row a budget ("repeated" or "one epoch"), number of ``samples`` and fresh seed:
+        ``epochs``, ``iteration``, ``learning_rate``, ``train_loss``, ``test_loss``, ``test_accuracy``.
+        ``repeats_grid``: every run that a learning rate was chosen by.
     """
-    everything = mnist1d(VISITS, NUM_VALIDATION + NUM_TEST)
-    tables = []
+    everything = mnist1d(VISITS, NUM_VALIDATION + NUM_TEST).hold_out(NUM_VALIDATION)
+    tables, grids = [], []
     for budget in ("repeated", "one epoch"):
-        guess = 0.2
-        for samples in progress(sorted(unique, reverse=True), desc=budget):
-            if budget == "one epoch" and samples == VISITS:
-                continue  # the same run
-            data = everything.first(samples)
-            choose, report = looked_at(data, 0, NUM_VALIDATION), looked_at(data, NUM_VALIDATION, NUM_TEST)
-            epochs = VISITS // samples if budget == "repeated" else 1
-            settings = {"batch_size": REPEAT_BATCH_SIZE, "epochs": epochs}
-            guess = tuned_on_validation(choose, guess, seeds, "test_loss", **settings)
-            runs = ends(report, learning_rate=guess, seed=fresh_seeds, **settings)
-            tables.append(runs.assign(budget=budget, samples=samples, epochs=epochs))
-    columns = [
-        "budget",
-        "samples",
-        "epochs",
-        "seed",
-        "iteration",
-        "learning_rate",
-        "train_loss",
-        "test_loss",
-        "test_accuracy",
-    ]
-    return pd.concat(tables, ignore_index=True)[columns]
+
+        def settings(samples, budget=budget):
+            return {"batch_size": REPEAT_BATCH_SIZE, "epochs": VISITS // samples if budget == "repeated" else 1}
+
+        def runs_at(samples, learning_rates, settings=settings):
+            workload = classification(mlp(), everything.first(samples))
+            return scored(
+                ends(workload, learning_rate=learning_rates, seed=seeds, **settings(samples)), "validation_loss"
+            )
+
+        sizes = [size for size in sorted(unique, reverse=True) if budget == "repeated" or size < VISITS]  # the same run
+        for samples, found in tuned_along(sizes, runs_at, 0.2, lambda ratio: 1.0, margin=True):
+            workload = classification(mlp(), everything.first(samples))
+            here = {"budget": budget, "epochs": settings(samples)["epochs"]}
+            runs = ends(workload, learning_rate=found.rate, seed=fresh_seeds, **settings(samples))
+            tables.append(runs.assign(**here, samples=samples))
+            grids.append(found.grid.assign(**here, samples=samples))
+    columns = ["budget", "samples", "epochs", "seed", "learning_rate"]
+    reported = ["iteration", "train_loss", "test_loss", "test_accuracy"]
+    return {
+        "repeats": pd.concat(tables, ignore_index=True)[columns + reported],
+        "repeats_grid": pd.concat(grids, ignore_index=True)[columns + ["validation_loss"]],
+    }
 
 
 def all_parts(unique: list[int], batch_sizes: list[int], seeds: list[int], fresh_seeds: list[int]) -> dict:
-    """The tables of ``overfitting``, ``noisy_labels`` (as ``noisy``) and ``repeats``, in one record."""
-    return {
-        **overfitting(fresh_seeds),
-        "noisy": noisy_labels(batch_sizes, seeds, fresh_seeds),
-        "repeats": repeats(unique, seeds, fresh_seeds),
-    }
+    """The tables of :func:`overfitting`, :func:`noisy_labels` and :func:`repeats`, in one record."""
+    noisy, repeated = noisy_labels(batch_sizes, seeds, fresh_seeds), repeats(unique, seeds, fresh_seeds)
+    return overfitting(fresh_seeds) | noisy | repeated

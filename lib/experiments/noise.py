@@ -5,34 +5,36 @@ import itertools
 import joblib
 import pandas as pd
 import torch
+from torch import nn
 from torch.nn import functional as F
 
+from lib.evaluation import TRAINING_SAMPLES, mean_loss
 from lib.experiments import progress
-from lib.experiments.target import dataset
-from lib.models import initialized, mlp
+from lib.experiments.runs import seen_by_training_loss
+from lib.models import initialized
 from lib.noise_scale import gradient_moments, noise_scale, squared_deviations, two_batch_estimates
 from lib.sampling import epoch_order
 from lib.statistics import bootstrap_interval, mean_interval
-from lib.training import mean_loss, train
+from lib.training import train
+from lib.workload import Workload
 
 
-def trained(batch_size: int, learning_rate: float, iterations: int, seed: int):
-    """A network after some iterations, the training set as tensors, and the training loss there."""
-    data = dataset()
-    model = initialized(mlp(), seed)
-    if iterations:
-        _, model = train(
-            mlp(),
-            data,
-            batch_size,
-            learning_rate=learning_rate,
-            iterations=iterations,
-            seed=seed,
-            device="cpu",
-            evaluate_every=iterations,
-        )
-    x, y = torch.from_numpy(data.x_train).to(next(model.parameters()).dtype), torch.from_numpy(data.y_train)
-    return model, x, y
+def trained(workload: Workload, batch_size: int, learning_rate: float, iterations: int, seed: int) -> nn.Module:
+    """The network of a workload after some iterations."""
+    if iterations == 0:
+        return initialized(workload.model, seed)
+    run = {"batch_size": batch_size, "learning_rate": learning_rate, "iterations": iterations, "seed": seed}
+    return train(workload, **run, device="cpu", evaluate_every=iterations)[1]
+
+
+def training_samples(workload: Workload, model: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs and targets of the training set, in the precision of a model."""
+    return workload.on(torch.device("cpu"), next(model.parameters()).dtype)["train"]
+
+
+def training_loss(workload: Workload, model: nn.Module) -> float:
+    """The training loss that a history has."""
+    return mean_loss(workload, model, *(part[:TRAINING_SAMPLES] for part in training_samples(workload, model)))[0]
 
 
 def noise(
@@ -57,13 +59,15 @@ def noise(
         ``estimates``: the same weights, noise scale from two batch sizes with its interval.
     """
 
+    workload = seen_by_training_loss()
+
     def at(seed, iteration):
-        model, x, y = trained(batch_size, learning_rate, iteration, seed)
-        exact = gradient_moments(model, x, y)
+        model = trained(workload, batch_size, learning_rate, iteration, seed)
+        exact = gradient_moments(workload, model)
         row = {
             "seed": seed,
             "iteration": iteration,
-            "train_loss": mean_loss(model, x[:1000], y[:1000])[0],
+            "train_loss": training_loss(workload, model),
             "squared_norm": exact.squared_norm,
             "trace": exact.trace,
             "noise_scale": exact.noise_scale,
@@ -72,7 +76,8 @@ def noise(
         if seed == seeds[0] and iteration in (iterations[0], iterations[-1]):
             for size in sizes:
                 for replacement in (False, True):
-                    found = mean_interval(squared_deviations(model, x, y, size, draws=draws, replacement=replacement))
+                    how = {"draws": draws, "replacement": replacement}
+                    found = mean_interval(squared_deviations(workload, model, size, **how))
                     measured.append(
                         {
                             "iteration": iteration,
@@ -84,7 +89,7 @@ def noise(
                             "predicted": exact.variance(size, replacement),
                         }
                     )
-            found = bootstrap_interval(two_batch_estimates(model, x, y, small, big, draws=draws), noise_scale)
+            found = bootstrap_interval(two_batch_estimates(workload, model, small, big, draws=draws), noise_scale)
             estimates.append(
                 {
                     "iteration": iteration,
@@ -113,7 +118,9 @@ def batch_losses(sizes: list[int], num_batches: int, iterations: int, learning_r
 
     A row a batch, a column a batch size, named by it.
     """
-    model, x, y = trained(64, learning_rate, iterations, seed=0)
+    workload = seen_by_training_loss()
+    model = trained(workload, 64, learning_rate, iterations, seed=0)
+    x, y = training_samples(workload, model)
     with torch.no_grad():
         losses = F.cross_entropy(model(x), y, reduction="none").double().numpy()
     orders = [epoch_order(len(x), seed=1, epoch=k) for k in range(num_batches)]

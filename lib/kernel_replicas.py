@@ -1,0 +1,355 @@
+"""Replicas on one core of the CPU: many runs of one small network, compiled.
+
+Every layer is written as one matrix product, so one short program covers all networks
+of Linear, Conv1d and ReLU layers: a convolution multiplies its weights with the windows of
+its input, laid side by side as rows (a linear layer has a single window, the whole
+input). All weights and biases of a replica are one flat row of numbers; one replica runs
+after another, compiled by Numba, the gradient by hand, all products by BLAS, in blocks of
+samples that stay in the cache. It does what ``lib.training.train`` does.
+"""
+
+import math
+
+import numpy as np
+import scipy.linalg.cython_blas  # noqa: F401  loads the BLAS behind np.dot in Numba, so that its threads can be set
+import torch
+from numba import njit
+from torch import nn
+from torch.nn import functional as F
+
+from lib.evaluation import TRAINING_SAMPLES
+from lib.models import initialized
+from lib.recipe import OPTIMIZERS, Recipe
+from lib.replicas import EPSILON, Replicas
+from lib.workload import Workload, correct_classes
+
+BLOCK = 64  # samples whose activations fit the processor's cache
+
+LAYER = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "channels",
+            "length",
+            "window",
+            "stride",
+            "padding",  # what it reads: a signal (length, channels) and its windows
+            "positions",
+            "units",
+            "relu",  # what it makes: a signal (positions, units)
+            "weights",
+            "biases",  # where its parameters start in a replica's row
+            "inputs",
+            "columns",
+            "outputs",
+        )
+    ]
+)  # where its activations start in the workspace
+COMPILED = dict(cache=True, nogil=True, boundscheck=False, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+
+
+def as_layers(workload: Workload) -> np.ndarray | None:
+    """A workload's network as an array of ``LAYER`` records; None if the kernel would not do what ``train`` does."""
+    x, y = workload.data.split("train")
+    plain = workload.loss is F.cross_entropy and workload.correct is correct_classes and not workload.augment
+    if not plain or workload.units or x.ndim != 2 or x.dtype.kind != "f" or y.ndim != 1:
+        return None
+    layers, channels, length = [], x.shape[1], 1
+    parameters = size = 0
+    try:
+        for module in workload.model if isinstance(workload.model, nn.Sequential) else [workload.model]:
+            if type(module) in (nn.Linear, nn.Conv1d):
+                window, stride, padding = length, 1, 0
+                if type(module) is nn.Conv1d:
+                    (window,), (stride,), (padding,) = module.kernel_size, module.stride, module.padding
+                positions = (length + 2 * padding - window) // stride + 1
+                units, row = len(module.weight), channels * window
+                columns = size + (BLOCK * length * channels if length > 1 else 0)
+                outputs = columns + BLOCK * positions * row
+                shape = [channels, length, window, stride, padding, positions, units, 0]
+                layers.append([*shape, parameters, parameters + units * row, size, columns, outputs])
+                parameters, size, channels, length = parameters + units * (row + 1), outputs, units, positions
+            elif type(module) is nn.ReLU:
+                layers[-1][LAYER.names.index("relu")] = 1
+            elif type(module) is nn.Unflatten:
+                channels, length = 1, channels
+            elif type(module) is not nn.Flatten:
+                return None
+        layers = np.array([tuple(layer) for layer in layers], LAYER)
+        return layers if answers_alike(layers, workload.model, x.shape[1]) else None
+    except (ValueError, TypeError, IndexError, RuntimeError):
+        return None
+
+
+def answers_alike(layers: np.ndarray, model: nn.Module, num_features: int) -> bool:
+    """Whether the records give the outputs of the model, all of whose weights are trained."""
+    if layers[-1]["relu"] or not all(parameter.requires_grad for parameter in model.parameters()):
+        return False
+    single, x = initialized(model, 0), torch.linspace(-2, 2, 3 * num_features).view(3, num_features)
+    row = as_row(layers, single).numpy()
+    answers = forward(layers, row, x.numpy(), np.arange(3), np.zeros(workspace(layers), row.dtype))
+    return np.allclose(answers, single(x).detach().numpy(), atol=1e-4)
+
+
+def workspace(layers: np.ndarray) -> int:
+    """Numbers that the activations of one block of samples take."""
+    return int(layers[-1]["outputs"] + BLOCK * layers[-1]["units"])
+
+
+def as_row(layers: np.ndarray, model: nn.Module) -> torch.Tensor:
+    """All parameters of a model in one row, a layer's weights in the order of its windows: position, then channel."""
+    parts = []
+    parameters = [p.detach() for p in model.parameters()]
+    for layer, weight, bias in zip(layers, parameters[::2], parameters[1::2]):
+        parts += [weight.reshape(layer["units"], layer["channels"], layer["window"]).mT.flatten(), bias]
+    return torch.cat(parts)
+
+
+@njit(**COMPILED)
+def matrix(numbers, start, rows, columns):
+    """A stretch of flat numbers, seen as a matrix."""
+    return numbers[start : start + rows * columns].reshape(rows, columns)
+
+
+@njit(**COMPILED)
+def copy_windows(layer, signal, columns, backward):
+    """Copy each window of each sample's signal into its row of ``columns``; backward, add the rows to the signal."""
+    channels = layer.channels
+    for row in range(len(columns)):
+        i, position = divmod(row, layer.positions)
+        start = position * layer.stride - layer.padding
+        first, end = max(start, 0), min(start + layer.window, layer.length)  # beyond lies the padding, always zero
+        part = signal[i, first * channels : end * channels]
+        window = columns[row, (first - start) * channels : (end - start) * channels]
+        for k in range(len(part)):
+            if backward:
+                part[k] += window[k]
+            else:
+                window[k] = part[k]
+
+
+@njit(**COMPILED)
+def switch_off(activations, slopes):
+    """The backward pass of ReLU."""
+    for k in range(len(slopes)):
+        slopes[k] = 0 if activations[k] <= 0 else slopes[k]
+
+
+@njit(**COMPILED)
+def add_biases(outputs, biases, least):
+    """Add a bias to every column; nothing stays below ``least``."""
+    for i in range(len(outputs)):
+        for j in range(len(biases)):
+            output = outputs[i, j] + biases[j]
+            outputs[i, j] = least if output < least else output
+
+
+@njit(**COMPILED)
+def forward(layers, weights, x, rows, work):
+    """Outputs of the network for some samples; leaves all activations in ``work``."""
+    n = len(rows)
+    signal = matrix(work, 0, n, x.shape[1])
+    for i in range(n):
+        signal[i] = x[rows[i]]
+    for layer in layers:
+        width = layer.channels * layer.window
+        columns = matrix(work, layer.columns, n * layer.positions, width)
+        if layer.columns != layer.inputs:
+            copy_windows(layer, matrix(work, layer.inputs, n, layer.length * layer.channels), columns, False)
+        outputs = matrix(work, layer.outputs, n * layer.positions, layer.units)
+        np.dot(columns, matrix(weights, layer.weights, layer.units, width).T, outputs)
+        biases = weights[layer.biases : layer.biases + layer.units]
+        add_biases(outputs, biases, weights.dtype.type(0 if layer.relu else -np.inf))
+    return outputs
+
+
+@njit(**COMPILED)
+def cross_entropy(outputs, classes, rows, scale, slopes):
+    """Summed loss and correct answers; ``slopes`` becomes the gradient of ``scale`` times the sum."""
+    loss, correct = 0.0, 0
+    for i in range(len(rows)):
+        top, answer = outputs[i, 0], 0
+        for j in range(1, outputs.shape[1]):
+            if not (outputs[i, j] <= top or top != top):  # the largest, or the first that is not a number
+                top, answer = outputs[i, j], j
+        total = scale * 0
+        for j in range(outputs.shape[1]):
+            slopes[i, j] = math.exp(outputs[i, j] - top)
+            total += slopes[i, j]
+        label = classes[rows[i]]
+        loss += math.log(total) + top - outputs[i, label]
+        correct += answer == label
+        for j in range(outputs.shape[1]):
+            slopes[i, j] *= scale / total
+        slopes[i, label] -= scale
+    return loss, correct
+
+
+@njit(**COMPILED)
+def subtract_outer(rate, slope, inputs, weights, biases):
+    """One step of SGD for one sample."""
+    for j in range(len(slope)):
+        step = rate * slope[j]
+        if step != 0:
+            biases[j] -= step
+            for k in range(len(inputs)):
+                weights[j, k] -= step * inputs[k]
+
+
+@njit(**COMPILED)
+def backward(layers, weights, gradient, x, y, rows, scale, rate, work, slopes):
+    """Write the gradient of ``scale`` times the summed loss of at most BLOCK samples; return that sum.
+
+    With a ``rate`` above 0, which is for one sample and plain SGD, the weights move at once
+    instead: their gradient is an outer product, zero for every unit that ReLU switched off.
+    """
+    n = len(rows)
+    last = layers[len(layers) - 1]
+    loss, _ = cross_entropy(
+        forward(layers, weights, x, rows, work), y, rows, scale, matrix(slopes, last.outputs, n, last.units)
+    )
+    for number in range(len(layers) - 1, -1, -1):
+        layer = layers[number]
+        width = layer.channels * layer.window
+        slope = matrix(slopes, layer.outputs, n * layer.positions, layer.units)
+        columns = matrix(work, layer.columns, n * layer.positions, width)
+        w = matrix(weights, layer.weights, layer.units, width)
+        if number > 0:  # the first layer's inputs are data, which do not learn
+            np.dot(slope, w, matrix(slopes, layer.columns, n * layer.positions, width))
+            if layer.columns != layer.inputs:
+                signal = matrix(slopes, layer.inputs, n, layer.length * layer.channels)
+                signal[:] = 0
+                copy_windows(layer, signal, matrix(slopes, layer.columns, n * layer.positions, width), True)
+            if layers[number - 1].relu:
+                end = layer.inputs + n * layer.length * layer.channels
+                switch_off(work[layer.inputs : end], slopes[layer.inputs : end])
+        if rate > 0:
+            subtract_outer(rate, slope[0], columns[0], w, weights[layer.biases : layer.biases + layer.units])
+        else:
+            np.dot(slope.T, columns, matrix(gradient, layer.weights, layer.units, width))
+            biases = gradient[layer.biases : layer.biases + layer.units]
+            biases[:] = 0
+            for i in range(len(slope)):
+                for j in range(len(biases)):
+                    biases[j] += slope[i, j]
+    return loss
+
+
+OPTIMIZER = np.dtype([("kind", np.int64), *((name, float) for name in ("momentum", "beta1", "beta2", "decay"))])
+
+
+def as_record(recipe: Recipe) -> np.ndarray:
+    """A recipe's optimizer as one ``OPTIMIZER`` record; its kind is its number in ``OPTIMIZERS``."""
+    kind = OPTIMIZERS.index(recipe.optimizer)
+    return np.array([(kind, recipe.momentum, *recipe.betas, recipe.weight_decay)], OPTIMIZER)
+
+
+@njit(**COMPILED)
+def update(optimizer, iteration, rate, weights, gradient, velocity, squares):
+    """One step of an optimizer, as in ``torch.optim``."""
+    number = weights.dtype.type
+    momentum, decay = number(optimizer.momentum), number(optimizer.decay)
+    if optimizer.kind == 4:  # AdamW takes the decay off the weights
+        for k in range(len(weights)):
+            weights[k] -= rate * decay * weights[k]
+    elif decay > 0:
+        for k in range(len(weights)):
+            gradient[k] += decay * weights[k]
+    if optimizer.kind == 0:
+        for k in range(len(weights)):
+            weights[k] -= rate * gradient[k]
+    elif optimizer.kind < 3:
+        for k in range(len(weights)):
+            velocity[k] = momentum * velocity[k] + gradient[k]
+            ahead = gradient[k] + momentum * velocity[k] if optimizer.kind == 2 else velocity[k]
+            weights[k] -= rate * ahead
+    else:
+        beta1, beta2, epsilon = number(optimizer.beta1), number(optimizer.beta2), number(EPSILON)
+        step = number(rate / (1 - optimizer.beta1**iteration))
+        correction = number(math.sqrt(1 - optimizer.beta2**iteration))
+        for k in range(len(weights)):
+            velocity[k] += (1 - beta1) * (gradient[k] - velocity[k])
+            squares[k] = beta2 * squares[k] + (1 - beta2) * gradient[k] * gradient[k]
+            weights[k] -= step * velocity[k] / (math.sqrt(squares[k]) / correction + epsilon)
+
+
+@njit(**COMPILED)
+def advance(layers, optimizer, iterations, weights, velocity, squares, x, y, order, batch_size, rates, work, slopes):
+    """Train one replica on an order of samples, batch by batch; return its summed loss."""
+    loss = 0.0
+    gradient, part = np.empty_like(weights), np.empty_like(weights)
+    at_once = optimizer.kind == 0 and optimizer.decay == 0 and batch_size == 1 and layers.positions.max() == 1
+    for i in range(len(rates)):
+        batch = order[i * batch_size : (i + 1) * batch_size]
+        scale = weights.dtype.type(1 / len(batch))
+        if at_once:
+            loss += backward(layers, weights, gradient, x, y, batch, scale, rates[i], work, slopes)
+            continue
+        loss += backward(layers, weights, gradient, x, y, batch[:BLOCK], scale, 0 * scale, work, slopes)
+        for start in range(BLOCK, len(batch), BLOCK):
+            loss += backward(layers, weights, part, x, y, batch[start : start + BLOCK], scale, 0 * scale, work, slopes)
+            for k in range(len(part)):
+                gradient[k] += part[k]
+        update(optimizer, iterations + i + 1, rates[i], weights, gradient, velocity, squares)
+        if loss != loss:
+            break  # not a number, as every later one would be
+    return loss
+
+
+@njit(**COMPILED)
+def evaluate(layers, weights, x, y, work):
+    """Mean loss and accuracy over all samples of ``x``, each weighing the same."""
+    loss, correct = 0.0, 0
+    rows, scale = np.arange(len(x)), weights.dtype.type(0)
+    slopes = np.empty((BLOCK, layers[len(layers) - 1].units), work.dtype)
+    for start in range(0, len(x), BLOCK):
+        block = rows[start : start + BLOCK]
+        more_loss, more_correct = cross_entropy(forward(layers, weights, x, block, work), y, block, scale, slopes)
+        loss += more_loss
+        correct += more_correct
+    return loss / len(x), correct / len(x)
+
+
+class KernelReplicas(Replicas):
+    """Replicas on one core of the CPU."""
+
+    def __init__(self, workload: Workload, recipe: Recipe, seeds: list[int], device: str = "cpu"):
+        super().__init__(workload, recipe, seeds, device)
+        self.layers, self.optimizer = as_layers(workload), as_record(recipe)
+        self.weights = torch.stack([as_row(self.layers, initialized(workload.model, seed)) for seed in seeds])
+        self.velocity, self.squares = torch.zeros_like(self.weights), torch.zeros_like(self.weights)
+        self.samples_of = {name: (x.numpy(), y.numpy()) for name, (x, y) in self.samples_of.items()}
+        self.work, self.slopes = np.zeros((2, workspace(self.layers)), self.weights.numpy().dtype)
+
+    def advance(self, orders: np.ndarray, which: np.ndarray, batch_size: int, rates: np.ndarray, rngs=None):
+        x, y = self.samples_of["train"]
+        rates = rates.astype(x.dtype)
+        for r in range(len(rates)):
+            self.losses[r] += advance(
+                self.layers,
+                self.optimizer[0],
+                self.iterations,
+                self.weights[r].numpy(),
+                self.velocity[r].numpy(),
+                self.squares[r].numpy(),
+                x,
+                y,
+                orders[which[r]],
+                batch_size,
+                rates[r],
+                self.work,
+                self.slopes,
+            )
+        self.counted += orders.shape[1]
+        self.iterations += rates.shape[1]
+
+    def evaluate(self) -> list[dict]:
+        ends = {name: TRAINING_SAMPLES if name == "train" else len(x) for name, (x, _) in self.samples_of.items()}
+        rows = []
+        for weights in self.weights.numpy():
+            found = {
+                name: evaluate(self.layers, weights, x[: ends[name]], y[: ends[name]], self.work)
+                for name, (x, y) in self.samples_of.items()
+            }
+            rows.append(self.row(found))
+        return rows

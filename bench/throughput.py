@@ -39,9 +39,12 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from lib.data import Dataset, mnist1d
-from lib.models import initialized, mlp
+from lib.evaluation import mean_loss
+from lib.files import write_atomically
+from lib.models import cnn, initialized, mlp
 from lib.sweep import sweep
-from lib.training import mean_loss, train
+from lib.training import train
+from lib.workload import classification
 
 RATE = 0.05
 FLOP = 2 * (3 * (100 * 100 + 100 * 10) + 2 * 40 * 100)  # of a sample's forward and backward pass
@@ -75,7 +78,12 @@ def textbook(data: Dataset, batch_size: int, iterations: int) -> int:
 
 def single(data: Dataset, batch_size: int, iterations: int) -> int:
     history, _ = train(
-        mlp(), data, batch_size, learning_rate=RATE, iterations=iterations, evaluate_every=iterations, device="cpu"
+        classification(mlp(), data),
+        batch_size=batch_size,
+        learning_rate=RATE,
+        iterations=iterations,
+        evaluate_every=iterations,
+        device="cpu",
     )
     return history["samples"].iloc[-1]
 
@@ -83,8 +91,7 @@ def single(data: Dataset, batch_size: int, iterations: int) -> int:
 def swept(data: Dataset, batch_size: int, iterations: int) -> int:
     iterations *= 6  # a turn long enough to be timed
     table = sweep(
-        mlp(),
-        data,
+        classification(mlp(), data),
         batch_size=batch_size,
         learning_rate=RATE,
         seed=range(5),
@@ -92,7 +99,6 @@ def swept(data: Dataset, batch_size: int, iterations: int) -> int:
         evaluate_every=iterations,
         device="cpu",
         n_jobs=1,
-        cache=False,
     )
     return table.groupby("seed")["samples"].last().sum()
 
@@ -254,11 +260,12 @@ def race(data: Dataset, contestants: dict, sizes: dict, repeats: int) -> dict:
 
 def whole_sweep(data: Dataset, medians: dict, epochs: int) -> list[dict]:
     """A sweep of 200 runs, evaluated every epoch; the others' cost scaled from their medians, not run."""
+    workload = classification(mlp(), data)
     runs = len(SWEEP["learning_rate"]) * len(SWEEP["seed"])
     tensors = [torch.from_numpy(a) for a in (data.x_train[:1000], data.y_train[:1000], data.x_test, data.y_test)]
     start = time.process_time()
     for _ in range(10):
-        mean_loss(mlp(), *tensors[:2]), mean_loss(mlp(), *tensors[2:])
+        mean_loss(workload, mlp(), *tensors[:2]), mean_loss(workload, mlp(), *tensors[2:])
     evaluation = (time.process_time() - start) / 10 * (epochs + 1) * runs * len(SWEEP["batch_size"])
     samples = runs * epochs * len(data)
     scaled = {
@@ -272,7 +279,7 @@ def whole_sweep(data: Dataset, medians: dict, epochs: int) -> list[dict]:
     ]
     for jobs in (1, os.cpu_count()):
         wall, cpu = time.perf_counter(), time.process_time()
-        sweep(mlp(), data, **SWEEP, epochs=epochs, n_jobs=jobs, cache=False, device="cpu")
+        sweep(workload, **SWEEP, epochs=epochs, n_jobs=jobs, device="cpu")
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         rows.append(
             {

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-TAILS = ("flush", "flush-fixed", "carry", "drop")
+TAILS = ("flush", "flush-fixed", "carry", "merge", "drop")
 
 
 class MicroBatch(NamedTuple):
@@ -35,17 +35,20 @@ def schedule(sizes: list[int], accumulation_steps: int, tail: str, epoch: int) -
         Samples (or tokens) of each micro-batch of an epoch, the same in every epoch.
     accumulation_steps : int
         Micro-batches of one full iteration, A.
-    tail : {"flush", "flush-fixed", "carry", "drop"}
+    tail : {"flush", "flush-fixed", "carry", "merge", "drop"}
         What happens when A does not divide ``len(sizes)``. "flush": the rest makes an
         iteration of its own. "flush-fixed": it does, but every mean loss, there and
         elsewhere, is divided by A, so that the rest counts for less than it should.
-        "carry": the next epoch completes the iteration. "drop": the rest is forgotten.
+        "carry": the next epoch completes the iteration. "merge": the rest joins the A
+        micro-batches of the next epoch's first iteration. "drop": the rest is forgotten.
     epoch : int
-        Counted from 0; only "carry" depends on it.
+        Counted from 0; only "carry" and "merge" depend on it.
     """
     number = len(sizes)
     if accumulation_steps == 1:
         return [MicroBatch(True, 1.0, True)] * number
+    if tail == "merge":
+        return _merged(sizes, accumulation_steps, epoch)
     carried = epoch * number % accumulation_steps if tail == "carry" else 0
     steps = []
     for i in range(number):
@@ -57,6 +60,22 @@ def schedule(sizes: list[int], accumulation_steps: int, tail: str, epoch: int) -
             together = sum(sizes[j % number] for j in range(first, last + 1))
         factor = 1 / accumulation_steps if tail == "flush-fixed" else sizes[i] / together
         steps.append(MicroBatch(i == first, factor, i == last))
+    return steps
+
+
+def _merged(sizes: list[int], accumulation_steps: int, epoch: int) -> list[MicroBatch]:
+    """The schedule of an epoch whose left-over micro-batches join the next epoch's first iteration."""
+    number = len(sizes)
+    full = number - number % accumulation_steps  # from here on they are left over
+    steps = []
+    for i in range(number):
+        first = i - i % accumulation_steps
+        together = sum(sizes[first : first + accumulation_steps])
+        joined = i >= full or (first == 0 and epoch > 0)  # an iteration that lies on both sides of an epoch's end
+        if joined:
+            together = sum(sizes[full:]) + sum(sizes[: min(accumulation_steps, full)])
+        begins = i == first and not (first == 0 and epoch > 0 and full < number)
+        steps.append(MicroBatch(begins, sizes[i] / together, i < full and i == first + accumulation_steps - 1))
     return steps
 
 

@@ -35,7 +35,7 @@ class Saver:
     def __init__(self, run, history: History, path: str | Path | None, every: int | None = None):
         every = check_every("checkpoint_every", every)
         self.run, self.history = run, history
-        self.every = every or max(1, run.plan.batches_per_epoch // run.plan.accumulation_steps)
+        self.every = every or max(1, run.plan.batches_per_epoch // run.recipe.accumulation_steps)
         self.checkpoints = Checkpoints(path, self.identity()) if path else None
 
     def identity(self) -> dict:

@@ -54,7 +54,7 @@ class History:
     def due(self, run) -> bool:
         """Whether to evaluate now: every so many iterations, or at the end of an epoch."""
         if self.evaluate_every is None:
-            return run.batches % run.plan.batches_per_epoch == 0
+            return run.plan.place(run.batches)[1] == 0
         return run.at_iteration_end and run.iteration % self.evaluate_every == 0
 
     def add(self, run):

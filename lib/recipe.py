@@ -9,6 +9,7 @@ import torch
 from lib.accumulation import check_tail
 from lib.checks import whole_number
 from lib.plan import TrainingPlan
+from lib.ramps import Ramp, RampedPlan
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw")
 SCHEDULES = ("constant", "cosine", "linear", "one-cycle")
@@ -21,8 +22,8 @@ class Recipe:
 
     Attributes
     ----------
-    batch_size : int
-        Samples of one batch on one device, B.
+    batch_size : int or lib.ramps.Ramp
+        Samples of one batch on one device, B; or how it changes during the run.
     learning_rate : float
         The highest learning rate of the run.
     optimizer : {"sgd", "momentum", "nesterov", "adam", "adamw"}
@@ -52,7 +53,7 @@ class Recipe:
         A value is unusable; the message names it and the remedy.
     """
 
-    batch_size: int
+    batch_size: int | Ramp
     learning_rate: float = 0.1
     optimizer: str = "sgd"
     momentum: float = 0.9
@@ -70,7 +71,8 @@ class Recipe:
         def keep(name, value):  # plain numbers: a NumPy one could not be read back from a checkpoint
             object.__setattr__(self, name, value)
 
-        keep("batch_size", whole_number("batch_size", self.batch_size, at_least=1))
+        if not isinstance(self.batch_size, Ramp):
+            keep("batch_size", whole_number("batch_size", self.batch_size, at_least=1))
         keep("accumulation_steps", whole_number("accumulation_steps", self.accumulation_steps, at_least=1))
         keep("learning_rate", number("learning_rate", self.learning_rate, above=0))
         keep("weight_decay", number("weight_decay", self.weight_decay, least=0))
@@ -87,6 +89,16 @@ class Recipe:
             raise ValueError(f"warmup is {self.warmup!r}, but it must be a whole number of iterations, 0 for none.")
         keep("warmup", whole_number("warmup", self.warmup, at_least=0))
         check_tail(self.tail)
+        if self.is_ramped and self.accumulation_steps > 1:
+            raise ValueError(
+                f"batch_size changes and accumulation_steps is {self.accumulation_steps}, but a ramp is counted "
+                f"without accumulation; leave one of them out."
+            )
+
+    @property
+    def is_ramped(self) -> bool:
+        """Whether the batch size changes during the run."""
+        return isinstance(self.batch_size, Ramp)
 
     def make_optimizer(self, parameters) -> torch.optim.Optimizer:
         """The optimizer of ``torch.optim`` for these parameters."""
@@ -176,7 +188,9 @@ class Budget:
                 f"target is {self.target!r}, but it must be a loss above 0, or None to train for the whole budget."
             )
 
-    def plan(self, recipe: Recipe, num_samples: int, tokens_per_sample: int | None = None, **devices) -> TrainingPlan:
+    def plan(
+        self, recipe: Recipe, num_samples: int, tokens_per_sample: int | None = None, **devices
+    ) -> TrainingPlan | RampedPlan:
         """The plan of a run: all that it will count. With a budget in seconds it has no end.
 
         Parameters
@@ -198,6 +212,9 @@ class Budget:
             )
         if self.tokens is not None and tokens_per_sample is None:
             raise ValueError(f"tokens is {self.tokens}, but these samples are not made of tokens; give samples.")
+        if recipe.is_ramped:
+            plan = self._ramped(recipe, num_samples, tokens_per_sample, devices.get("world_size", 1))
+            return _with_room_to_warm_up(plan, recipe)
         one_epoch = recipe.plan(num_samples, epochs=recipe.accumulation_steps, **devices)  # carries nothing beyond it
         if self.seconds is not None:
             return replace(one_epoch, epochs=ENDLESS)
@@ -205,12 +222,15 @@ class Budget:
             plan = replace(one_epoch, epochs=self.epochs)
         else:
             plan = _for_iterations(one_epoch, self._num_iterations(one_epoch, tokens_per_sample))
-        if recipe.warmup >= plan.total_iterations:
-            raise ValueError(
-                f"warmup is {recipe.warmup} iterations, but the whole run has {plan.total_iterations}; "
-                f"use a shorter warm-up."
-            )
-        return plan
+        return _with_room_to_warm_up(plan, recipe)
+
+    def _ramped(self, recipe: Recipe, num_samples: int, tokens_per_sample: int | None, world_size: int) -> RampedPlan:
+        """The plan of a run whose batch size changes."""
+        if self.seconds is not None or world_size > 1:
+            what = f"world_size is {world_size}" if world_size > 1 else f"the budget is {self.seconds} seconds"
+            raise ValueError(f"batch_size changes, but {what}; use one device, and epochs, iterations or samples.")
+        samples = self.samples if self.tokens is None else -(-self.tokens // tokens_per_sample)
+        return RampedPlan(num_samples, recipe.batch_size, self.epochs, self.iterations, samples, recipe.drop_last)
 
     def _num_iterations(self, block: TrainingPlan, tokens_per_sample: int | None) -> int:
         """The iterations of a budget in iterations, samples or tokens."""
@@ -219,6 +239,16 @@ class Budget:
         wanted = self.samples if self.tokens is None else -(-self.tokens // tokens_per_sample)
         plan = replace(block, epochs=block.epochs * -(-wanted // block.total_samples))
         return bisect_left(range(plan.total_iterations + 1), wanted, key=plan.samples_after)
+
+
+def _with_room_to_warm_up(plan: TrainingPlan | RampedPlan, recipe: Recipe) -> TrainingPlan | RampedPlan:
+    """The plan, unless the warm-up would fill it."""
+    if recipe.warmup >= plan.total_iterations:
+        raise ValueError(
+            f"warmup is {recipe.warmup} iterations, but the whole run has {plan.total_iterations}; "
+            f"use a shorter warm-up."
+        )
+    return plan
 
 
 def _for_iterations(plan: TrainingPlan, iterations: int) -> TrainingPlan:

@@ -125,7 +125,7 @@ class How:
 
     def replicas(self, recipe: Recipe, budget: Budget) -> type[Replicas] | None:
         """The kind of replicas that a group of runs is trained as; None if each run is trained alone."""
-        if budget.seconds is not None or recipe.accumulation_steps > 1:
+        if budget.seconds is not None or recipe.accumulation_steps > 1 or recipe.is_ramped:
             return None
         if self.device == "cpu" and self.layers is not None:
             return KernelReplicas
@@ -166,13 +166,14 @@ def estimated_seconds(how: How, recipe: Recipe, budget: Budget) -> float:
     if budget.seconds is not None:
         return budget.seconds
     planned = plan.total_iterations
+    size = plan.total_samples / planned
     if how.layers is None:
-        return planned * (3e-4 + 2e-6 * recipe.batch_size)
-    evaluations = planned / (how.evaluate_every or plan.iterations_per_epoch)
+        return planned * (3e-4 + 2e-6 * size)
+    evaluations = planned / (how.evaluate_every or plan.batches_per_epoch)
     layers = how.layers
     products = int((layers["units"] * layers["positions"] * layers["channels"] * layers["window"]).sum())
     evaluated = len(data.x_test) + len(data.x_validation) + TRAINING_SAMPLES
-    return products * (6 * planned * (recipe.batch_size + 4) + 2 * evaluations * evaluated) / 5e10
+    return products * (6 * planned * (size + 4) + 2 * evaluations * evaluated) / 5e10
 
 
 def grouped(cells: list, costs: list[float], device: str, n_jobs: int) -> list[list[int]]:

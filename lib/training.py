@@ -164,12 +164,14 @@ class Run:
         self.iteration = self.batches = self.samples = 0
         self.losses, self.sizes = [], []  # of the batches since the last evaluation
         self.together, self.at_iteration_end, self.status = 0, True, "ok"
+        whole_epochs = self.plan.max_iterations is None and isinstance(self.plan.epochs, int)
+        self.last_iteration = math.inf if whole_epochs else self.plan.total_iterations  # an epoch may end after it
         self.clock = Clock(self.device)
 
     def _refuse_unequal_samples(self):
         """A mean over tokens needs to know how many there will be: not across epochs, and not on other devices."""
-        if len(set(self.units)) > 1 and (self.recipe.tail == "carry" or self.devices.size > 1):
-            what = "tail is 'carry'" if self.devices.size == 1 else f"world_size is {self.devices.size}"
+        if len(set(self.units)) > 1 and (self.recipe.tail in ("carry", "merge") or self.devices.size > 1):
+            what = f"tail is {self.recipe.tail!r}" if self.devices.size == 1 else f"world_size is {self.devices.size}"
             raise ValueError(
                 f"{what}, but the samples of {self.workload.data.name} differ in their number of tokens that count, "
                 f"so a mean over all of them cannot be known here; use one device and tail='flush' or 'drop'."
@@ -178,7 +180,15 @@ class Run:
     @property
     def epoch(self) -> float:
         """Passes of the sampler so far."""
-        return self.batches / self.plan.batches_per_epoch
+        epoch, done = self.plan.place(self.batches)
+        return epoch + done / len(self.batch_sizes(epoch)) if done else float(epoch)
+
+    def batch_sizes(self, epoch: int) -> list[int]:
+        """Samples of each batch of an epoch on this device."""
+        if self.recipe.is_ramped:
+            return self.plan.sizes(epoch)
+        batches = self.plan.batches_per_epoch
+        return [self.recipe.batch_size] * (batches - 1) + [self.plan.last_batch_size]
 
     @property
     def num_iterations(self) -> int | None:
@@ -189,14 +199,15 @@ class Run:
         """Whether the budget is spent, or an evaluation has ended the run."""
         if self.budget.seconds is not None and self.clock.seconds() >= self.budget.seconds:
             return True
-        most = self.plan.max_iterations or math.inf
-        return self.status != "ok" or self.epoch >= self.plan.epochs or self.iteration >= most
+        if self.status != "ok" or self.iteration >= self.last_iteration:
+            return True
+        return self.plan.epochs is not None and self.plan.place(self.batches)[0] >= self.plan.epochs
 
     def micro_batches(self) -> Iterator[Batch]:
         """The batches of this device, from where the run stands to its end."""
         x, y = self.samples_of["train"]
         while not self.finished():
-            epoch, done = divmod(self.batches, self.plan.batches_per_epoch)  # done > 0: it goes on from a checkpoint
+            epoch, done = self.plan.place(self.batches)  # done > 0: it goes on from a checkpoint
             for number, (rows, step) in enumerate(self.epoch_batches(epoch)):
                 if number < done:
                     continue
@@ -214,7 +225,8 @@ class Run:
         order = self.devices.share(
             epoch_order(len(self.workload), self.seed, epoch, recipe.shuffle, recipe.replacement)
         )
-        batches = torch.from_numpy(order).split(recipe.batch_size)[: self.plan.batches_per_epoch]
+        of_epoch = self.batch_sizes(epoch)
+        batches = torch.from_numpy(order)[: sum(of_epoch)].split(of_epoch)
         sizes = [int(self.units[rows].sum()) for rows in batches]
         return zip(batches, accumulation.schedule(sizes, recipe.accumulation_steps, recipe.tail, epoch))
 

@@ -155,7 +155,8 @@ def workload(
     ----------
     model : torch.nn.Module
     train, validation, test : torch.utils.data.Dataset, or (inputs, targets)
-        A dataset that is indexed and gives ``(inputs, target)``; or two tensors or arrays.
+        A dataset (or list) that is indexed and gives ``(inputs, target)``; or a tuple of two
+        tensors or arrays.
         All samples have one shape.
     loss : callable, optional
         ``loss(outputs, targets)``, a mean over samples. By default cross-entropy for targets
@@ -189,15 +190,19 @@ def _arrays(split: TorchDataset | tuple, name: str) -> tuple[np.ndarray, np.ndar
     """Inputs and targets of a split, as arrays."""
     if isinstance(split, IterableDataset):
         raise TypeError(f"{name} is a stream, which has no N to count epochs in; put its samples into tensors first.")
-    if not isinstance(split, (tuple, list)):
+    if torch.is_tensor(split) or isinstance(split, np.ndarray):
+        raise TypeError(f"{name} has inputs and no targets; give both, as in (inputs, targets).")
+    if not isinstance(split, tuple):
         if len(split) == 0:
             raise ValueError(f"{name} has a split without samples; leave it out.")
         try:
             split = default_collate([split[i] for i in range(len(split))])
         except RuntimeError as error:
             raise ValueError(f"The samples of {name} differ in shape ({error}); pad or cut them to one.") from error
-    if len(split) != 2:
-        raise ValueError(f"A sample of {name} has {len(split)} parts, but it must be (inputs, target).")
+    if not isinstance(split, (tuple, list)) or len(split) != 2:
+        raise ValueError(
+            f"A sample of {name} must be (inputs, target), but it is of {type(split).__name__} with {len(split)} parts."
+        )
     x, y = (part.detach().cpu().numpy() if torch.is_tensor(part) else np.asarray(part) for part in split)
     if len(x) != len(y) or len(x) == 0:
         raise ValueError(f"{name} has {len(x)} inputs and {len(y)} targets; give equally many, at least 1.")

@@ -1,60 +1,94 @@
 """TrainingPlan against identities, against PyTorch's loader and sampler, and against bad input."""
 
+import itertools
+import random
 import subprocess
 import sys
+from collections import Counter
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import BatchSampler, DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
+from lib.loading import DEALS
 from lib.plan import TAILS, TrainingPlan
 
 
 @st.composite
 def plans(draw, largest=300):
     """Any plan that can be made."""
-    while True:
-        choices = dict(
-            num_samples=draw(st.integers(1, largest)),
-            batch_size=draw(st.integers(1, 40)),
-            epochs=draw(st.integers(1, 5)),
-            drop_last=draw(st.booleans()),
-            accumulation_steps=draw(st.integers(1, 7)),
-            world_size=draw(st.integers(1, 9)),
-            pad_to_even=draw(st.booleans()),
-            tail=draw(st.sampled_from(TAILS)),
+    choices = dict(
+        num_samples=draw(st.integers(1, largest)),
+        batch_size=draw(st.integers(1, 40)),
+        epochs=draw(st.integers(1, 5)),
+        drop_last=draw(st.booleans()),
+        accumulation_steps=draw(st.integers(1, 7)),
+        world_size=draw(st.integers(1, 9)),
+        pad_to_even=draw(st.booleans()),
+        tail=draw(st.sampled_from(TAILS)),
+        deal=draw(st.sampled_from(DEALS)),
+        limit_batches=draw(st.none() | st.integers(1, 30)),
+    )
+    try:
+        return TrainingPlan(**choices)
+    except ValueError:
+        return TrainingPlan(**choices | dict(drop_last=False, pad_to_even=True, tail="flush"))
+
+
+def torch_batches(plan, epoch):
+    """An epoch of PyTorch's sampler and loader: for each device its batches, as lists of sample numbers."""
+    devices = []
+    for rank in range(plan.world_size):
+        sampler = DistributedSampler(
+            range(plan.num_samples), plan.world_size, rank, seed=1, drop_last=not plan.pad_to_even
         )
-        try:
-            return TrainingPlan(**choices)
-        except ValueError:
-            choices["drop_last"], choices["pad_to_even"], choices["tail"] = False, True, "flush"
-            return TrainingPlan(**choices)
+        sampler.set_epoch(epoch)
+        devices.append(list(BatchSampler(sampler, plan.batch_size, plan.drop_last)))
+    return devices
+
+
+def whole_batches(plan, epoch):
+    """The same when whole batches are dealt: as many for each device, filled from the epoch's start."""
+    order = random.Random(epoch).sample(range(plan.num_samples), plan.num_samples)
+    batches = [order[i : i + plan.batch_size] for i in range(0, plan.num_samples, plan.batch_size)]
+    if plan.drop_last:
+        batches = [batch for batch in batches if len(batch) == plan.batch_size]
+    if plan.world_size > 1 and plan.drop_last:
+        batches = batches[: len(batches) // plan.world_size * plan.world_size]
+    elif plan.world_size > 1 and plan.pad_to_even:
+        again = itertools.cycle(order)
+        while len(batches) % plan.world_size or len(batches[-1]) < plan.batch_size:
+            if len(batches[-1]) == plan.batch_size:
+                batches.append([])
+            batches[-1].append(next(again))
+    return [batches[rank :: plan.world_size] for rank in range(plan.world_size)]
 
 
 def walk(plan):
-    """Go through a run batch by batch with PyTorch's sampler and batches; yield (epoch, updates, samples)."""
-    waiting, waiting_samples, everything = 0, 0, []
+    """Go through a run batch by batch; yield (batches, last size, updates, samples, seen by identity) of each epoch."""
+    waiting, left_over, everything = [], [], []
     for epoch in range(plan.epochs):
-        updates = samples = 0
-        ranks = []
-        for rank in range(plan.world_size):
-            sampler = DistributedSampler(
-                range(plan.num_samples), plan.world_size, rank, seed=1, drop_last=not plan.pad_to_even
-            )
-            sampler.set_epoch(epoch)
-            ranks.append([len(batch) for batch in BatchSampler(sampler, plan.batch_size, plan.drop_last)])
-        for sizes in zip(*ranks, strict=True):
-            waiting, waiting_samples = waiting + 1, waiting_samples + sum(sizes)
-            if waiting == plan.accumulation_steps:
-                updates, samples, waiting, waiting_samples = updates + 1, samples + waiting_samples, 0, 0
+        updates, used = 0, []
+        devices = (torch_batches if plan.deal == "samples" else whole_batches)(plan, epoch)
+        together = [sum(batches, []) for batches in zip(*devices, strict=True)][: plan.limit_batches]
+        for samples in together:
+            waiting.append(samples)
+            if len(waiting) == plan.accumulation_steps:
+                updates, used, waiting, left_over = updates + 1, used + left_over + waiting, [], []
         if waiting and plan.tail == "flush":
-            updates, samples, waiting, waiting_samples = updates + 1, samples + waiting_samples, 0, 0
+            updates, used, waiting = updates + 1, used + waiting, []
+        if plan.tail == "merge":
+            waiting, left_over = [], left_over + waiting
         if plan.tail == "drop":
-            waiting = waiting_samples = 0
-        everything.append((len(ranks[0]), ranks[0][-1], updates, samples))
+            waiting = []
+        kept = len(together) - (len(together) % plan.accumulation_steps if plan.tail == "drop" else 0)
+        seen = Counter(sum(together[:kept], []))
+        last = devices[-1][len(together) - 1]
+        everything.append((len(together), len(last), updates, sum(map(len, used)), seen))
     return everything
 
 
@@ -84,18 +118,38 @@ def test_known_answers():
     assert [plan.iterations_in_epoch(e) for e in (0, 1)] == [2, 3]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(plans())
 def test_every_number_equals_what_pytorch_counts(plan):
     counted = walk(plan)
-    for epoch, (batches, last, updates, samples) in enumerate(counted):
+    for epoch, (batches, last, updates, _, seen) in enumerate(counted):
         assert batches == plan.batches_per_epoch
         assert last == plan.last_batch_size
         assert updates == plan.iterations_in_epoch(epoch)
-    assert sum(updates for _, _, updates, _ in counted) == plan.total_iterations
-    assert sum(samples for *_, samples in counted) == plan.total_samples
+        assert plan.num_samples - len(seen) == plan.samples_dropped_per_epoch
+        assert sum(times > 1 for times in seen.values()) == plan.samples_repeated_per_epoch
+    assert sum(updates for _, _, updates, _, _ in counted) == plan.total_iterations
+    assert sum(samples for *_, samples, _ in counted) == plan.total_samples
     if plan.tail != "carry":
-        assert {updates for _, _, updates, _ in counted} == {plan.iterations_per_epoch}
+        assert {updates for _, _, updates, _, _ in counted} == {plan.iterations_per_epoch}
+
+
+@pytest.mark.parametrize(
+    "choices, never, twice",
+    [
+        (dict(num_samples=10_001, batch_size=100, world_size=8, drop_last=True), 401, 0),
+        (dict(num_samples=50_001, batch_size=64, world_size=8, drop_last=True), 337, 0),
+        (dict(num_samples=9, batch_size=2, world_size=4, drop_last=True), 1, 0),
+        (dict(num_samples=1_001, batch_size=8, world_size=8, accumulation_steps=4, tail="drop"), 0, 7),
+        (dict(num_samples=2, batch_size=1, world_size=9), 0, 2),
+        (dict(num_samples=91, batch_size=10, world_size=2, deal="batches"), 0, 9),
+    ],
+)
+def test_padding_that_is_dropped_again_repeats_nothing(choices, never, twice):
+    plan = TrainingPlan(**choices)
+    assert (plan.samples_dropped_per_epoch, plan.samples_repeated_per_epoch) == (never, twice)
+    [(*_, seen)] = walk(plan)
+    assert (plan.num_samples - len(seen), sum(times > 1 for times in seen.values())) == (never, twice)
 
 
 @settings(max_examples=3_000, deadline=None)
@@ -135,16 +189,17 @@ def test_nested_ceilings_are_one(num_samples, batch_size, accumulation_steps, wo
 
 @given(plans(largest=10**15))
 def test_every_sample_is_accounted_for(plan):
-    each = plan.num_samples + plan.samples_repeated_per_epoch - plan.samples_dropped_per_epoch
-    assert 0 <= plan.samples_dropped_per_epoch <= plan.num_samples
-    assert 0 <= plan.samples_repeated_per_epoch < plan.world_size
-    if plan.tail == "carry":
-        waiting = plan.epochs * plan.batches_per_epoch - plan.total_iterations * plan.accumulation_steps
+    never, twice = plan.samples_dropped_per_epoch, plan.samples_repeated_per_epoch
+    assert 0 <= never < plan.num_samples and 0 <= twice <= plan.num_samples and not (never and twice)
+    visits = plan.total_samples // plan.epochs
+    if plan.tail in ("carry", "merge"):
+        waiting = plan.epochs * plan.batches_per_epoch - plan.batches_after(plan.total_iterations)
         assert 0 <= waiting < plan.accumulation_steps
-        assert 0 <= plan.epochs * each - plan.total_samples <= waiting * plan.batch_size * plan.world_size
     else:
-        assert plan.total_samples == plan.epochs * each
-    assert plan.total_samples <= plan.total_iterations * plan.global_batch_size
+        assert plan.total_samples % plan.epochs == 0
+        assert visits == plan.num_samples - never or visits >= plan.num_samples + twice
+    if plan.tail != "merge":
+        assert plan.total_samples <= plan.total_iterations * plan.global_batch_size
     assert sum(plan.iterations_in_epoch(e) for e in range(plan.epochs)) == plan.total_iterations
 
 
@@ -153,7 +208,11 @@ def test_samples_after_climbs_to_the_total(plan):
     climb = [plan.samples_after(i) for i in range(plan.total_iterations + 1)]
     assert climb[0] == 0 and climb[-1] == plan.total_samples
     steps = [b - a for a, b in zip(climb, climb[1:])]
-    assert all(0 < step <= plan.global_batch_size for step in steps)
+    most = plan.global_batch_size * (2 if plan.tail == "merge" else 1)
+    assert all(0 < step <= most for step in steps)
+    batches = [plan.batches_after(i) for i in range(plan.total_iterations + 1)]
+    assert batches[0] == 0 and batches[-1] <= plan.epochs * plan.batches_per_epoch
+    assert all(0 < b - a < 2 * plan.accumulation_steps for a, b in zip(batches, batches[1:]))
 
 
 @given(plans(), st.integers(1, 3))
@@ -191,6 +250,57 @@ def test_max_steps_of_hugging_face():
     assert plan.total_samples == 26
 
 
+def test_fractions_of_epochs():
+    """2.5 epochs of 32 batches are 80 updates, and of 4 updates 10 (Hugging Face Trainer 5.24, executed)."""
+    plan = TrainingPlan(1_000, 32, epochs=2.5)
+    assert plan.total_iterations == 80 and plan.epochs_started == 3
+    assert [plan.iterations_in_epoch(e) for e in range(3)] == [32, 32, 16]
+    plan = TrainingPlan(100, 8, epochs=2.5, accumulation_steps=4)
+    assert (plan.total_iterations, plan.batches_after(10), plan.samples_after(10)) == (10, 34, 264)
+    assert round(float(plan.epochs_after(10)), 3) == 2.615
+    assert TrainingPlan(10, 1, epochs=1.1).total_iterations == 11  # eleven tenths, though the float is a little more
+    assert TrainingPlan(10, 1, epochs=Fraction(1, 3)).total_iterations == 4
+    assert TrainingPlan(10, 1, epochs=0.01).total_iterations == 1
+    for whole in (3.0, np.int64(3), np.float32(3), Fraction(3)):
+        assert TrainingPlan(10, 1, epochs=whole) == TrainingPlan(10, 1, epochs=3)
+        assert type(TrainingPlan(10, 1, epochs=whole).epochs) is int
+
+
+@given(st.fractions(Fraction(1, 50), 5, max_denominator=50), plans())
+def test_fractions_of_epochs_lie_between_whole_ones(epochs, plan):
+    choices = {name: getattr(plan, name) for name in plan.__dataclass_fields__}
+    try:
+        part = TrainingPlan(**choices | {"epochs": epochs}).total_iterations
+        before = TrainingPlan(**choices | {"epochs": epochs // 1}).total_iterations if epochs >= 1 else 0
+    except ValueError as error:
+        assert "never updated" in str(error)
+        return
+    after = TrainingPlan(**choices | {"epochs": -(-epochs // 1)}).total_iterations
+    assert before <= part <= after and part - before >= (epochs % 1) * (after - before) > part - before - 1
+
+
+def test_epoch_of_a_log():
+    """N=91, B=10, W=2, A=2 stopped at 20 shows epoch 6.8 (Hugging Face Trainer)."""
+    plan = TrainingPlan.for_iterations(20, num_samples=91, batch_size=10, world_size=2, accumulation_steps=2)
+    assert plan.epochs_after(20) == Fraction(68, 10)
+
+
+def test_limit_on_batches():
+    plan = TrainingPlan(1_000, 10, epochs=2, limit_batches=30)
+    assert (plan.batches_per_epoch, plan.total_iterations, plan.samples_dropped_per_epoch) == (30, 60, 700)
+    assert TrainingPlan(25, 10, limit_batches=30) == TrainingPlan(25, 10, limit_batches=30)
+    assert TrainingPlan(25, 10, limit_batches=30).last_batch_size == 5
+
+
+def test_the_merged_tail():
+    """torchtune: updates of 4, 4, 6 and 4 micro-batches; b=3 and A=8 never update (0.6.1, executed)."""
+    plan = TrainingPlan(10, 1, epochs=2, accumulation_steps=4, tail="merge")
+    samples = [plan.samples_after(i) for i in range(5)]
+    assert [b - a for a, b in zip(samples, samples[1:])] == [4, 4, 6, 4]
+    with pytest.raises(ValueError, match="never updated"):
+        TrainingPlan(3, 1, epochs=3, accumulation_steps=8, tail="merge")
+
+
 def test_any_size_is_exact():
     plan = TrainingPlan(10**15 + 1, 7, epochs=10**6, world_size=3, accumulation_steps=11)
     assert plan.total_iterations == 10**6 * -(-(10**15 + 1) // (7 * 3 * 11))
@@ -208,6 +318,15 @@ def test_any_size_is_exact():
         (dict(num_samples=1e4), TypeError, "num_samples is 10000.0"),
         (dict(epochs=0), ValueError, "epochs is 0"),
         (dict(epochs=None), TypeError, "epochs is None"),
+        (dict(epochs=-2.5), ValueError, "epochs is -2.5"),
+        (dict(epochs=float("nan")), ValueError, "epochs is nan"),
+        (dict(epochs=float("inf")), ValueError, "epochs is inf"),
+        (dict(epochs="2.5"), TypeError, "epochs is '2.5'"),
+        (dict(epochs=True), TypeError, "epochs is True"),
+        (dict(deal="cards"), ValueError, "deal is 'cards'"),
+        (dict(limit_batches=0), ValueError, "limit_batches is 0"),
+        (dict(deal="batches", world_size=3, pad_to_even=False), ValueError, "would be waited for"),
+        (dict(deal="batches", world_size=3, batch_size=4, drop_last=True), ValueError, "3 devices have only 10"),
         (dict(accumulation_steps=0), ValueError, "accumulation_steps is 0"),
         (dict(world_size=0), ValueError, "world_size is 0"),
         (dict(drop_last=1), TypeError, "drop_last is 1"),
@@ -253,8 +372,8 @@ def test_epoch_out_of_range():
 def test_reads_well():
     text = str(TrainingPlan(10_000, 64, epochs=3))
     assert "last batch of an epoch              16" in text and "iterations in all                  471" in text
-    assert "dropped" not in text and "devices" not in text
-    assert "samples repeated per epoch            7" in str(TrainingPlan(1_001, 8, world_size=8))
+    assert "never seen" not in text and "devices" not in text
+    assert "samples seen twice in an epoch        7" in str(TrainingPlan(1_001, 8, world_size=8))
     assert "39 or 40" in str(TrainingPlan(10_000, 64, accumulation_steps=4, tail="carry"))
     page = TrainingPlan(10_000, 64)._repr_html_()
     assert page.count("<tr>") == len(TrainingPlan(10_000, 64).rows()) and ">157<" in page

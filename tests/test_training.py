@@ -208,7 +208,7 @@ def test_models():
     [
         (dict(), ValueError, "give exactly one of"),
         (dict(epochs=1, iterations=3), ValueError, "give exactly one of"),
-        (dict(epochs=1.5), TypeError, "epochs is 1.5"),
+        (dict(epochs="1"), TypeError, "epochs is '1'"),
         (dict(epochs=0), ValueError, "epochs is 0"),
         (dict(iterations=0), ValueError, "iterations is 0"),
         (dict(samples=0), ValueError, "samples is 0"),

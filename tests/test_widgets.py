@@ -15,6 +15,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 from lib import widgets
 from lib.data import digits
+from lib.loading import DEALS
 from lib.models import mlp
 from lib.plan import TAILS, TrainingPlan
 from lib.statistics import critical_batch_size, steps_to_target
@@ -56,12 +57,14 @@ def random_choices(count, seed=0):
         yield dict(
             num_samples=draw.randint(1, largest),
             batch_size=draw.randint(1, draw.choice([4, 40, largest])),
-            epochs=draw.randint(1, 100),
+            epochs=draw.choice([draw.randint(1, 100), draw.randint(1, 10_000) / draw.choice([10, 100])]),
             drop_last=draw.random() < 0.5,
             accumulation_steps=draw.randint(1, draw.choice([1, 8])),
             world_size=draw.randint(1, draw.choice([1, 9])),
             pad_to_even=draw.random() < 0.5,
             tail=draw.choice(TAILS),
+            deal=draw.choice(DEALS),
+            limit_batches=draw.choice([None, None, draw.randint(1, 100)]),
         )
 
 
@@ -74,7 +77,7 @@ def counted_by_python(choices, share_of_run):
     return [
         *(getattr(plan, name) for name in COUNTED),
         plan.samples_after(iterations),
-        plan.iterations_in_epoch(plan.epochs - 1),
+        plan.iterations_in_epoch(plan.epochs_started - 1),
     ]
 
 
@@ -86,7 +89,7 @@ def test_javascript_counts_like_the_plan(in_javascript):
         const plan = module.plan(choices);
         if (plan.refused) return null;
         return [...names.map(name => plan[name]), plan.samples_after(Math.floor(0.7 * plan.total_iterations)),
-                plan.iterations_in_epoch(choices.epochs - 1)];
+                plan.iterations_in_epoch(Math.ceil(choices.epochs) - 1)];
     })""",
         [points, COUNTED],
     )
@@ -98,6 +101,7 @@ def test_javascript_counts_like_the_plan(in_javascript):
 
 def test_javascript_shares_samples_like_pytorch(in_javascript):
     points = [choices for choices in random_choices(600, seed=1) if choices["num_samples"] <= 60]
+    points = [choices | {"deal": "samples", "limit_batches": None} for choices in points]
     points = [choices for choices in points if counted_by_python(choices, 0)]
     assert len(points) > 100
     found = in_javascript(
@@ -187,7 +191,7 @@ EXAMPLES = {
     ),
     Devices: (
         lambda: Devices(26, 2, accumulation_steps=2, world_size=3),
-        ["global batch size of 12", "3 iterations", "repeated: 1"],
+        ["global batch size of 12", "3 iterations", "epoch: 1 samples"],
     ),
     PathViewer: (
         lambda: PathViewer(*line_data(), batch_size=10, epochs=2),
@@ -235,6 +239,7 @@ def test_controls_and_plan_agree():
     [
         (lambda: BatchSlicer(0, 1), ValueError, "num_samples is 0"),
         (lambda: BatchSlicer(10, 2.5), TypeError, "batch_size is 2.5"),
+        (lambda: BatchSlicer(10, 2, epochs=2.5), TypeError, "epochs is 2.5"),
         (lambda: Devices(61, 1), ValueError, "at most 60"),
         (lambda: Devices(6, 1, tail="keep"), ValueError, "tail is 'keep'"),
         (lambda: FourClocks(runs()), ValueError, "at least 5"),

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import traitlets
 
+from lib.checks import whole_number
 from lib.plan import TAILS, TrainingPlan
 from lib.widgets.base import Widget, bundle, style
 
@@ -25,13 +26,14 @@ class PlanWidget(Widget):
 
     def __init__(self, **choices):
         plan = TrainingPlan(**choices)  # refuses bad choices with a sentence
-        super().__init__(**{name: value for name, value in asdict(plan).items() if name != "max_iterations"})
+        whole_number("epochs", plan.epochs)  # the controls know no parts of an epoch
+        super().__init__(**{name: value for name, value in asdict(plan).items() if self.has_trait(name)})
 
     @property
     def plan(self) -> TrainingPlan:
         """The plan of what the controls show now; a ValueError when they allow no iteration."""
         return TrainingPlan(
-            **{name: getattr(self, name) for name in TrainingPlan.__dataclass_fields__ if name != "max_iterations"}
+            **{name: getattr(self, name) for name in TrainingPlan.__dataclass_fields__ if self.has_trait(name)}
         )
 
     def details(self) -> str:
@@ -129,6 +131,6 @@ class Devices(PlanWidget):
         return (
             f"Devices and accumulation: {plan.world_size} devices with batches of {plan.batch_size} and "
             f"{plan.accumulation_steps} accumulation steps have a global batch size of {plan.global_batch_size}. "
-            f"{plan.num_samples} samples make {plan.iterations_per_epoch} iterations per epoch. Samples repeated: "
-            f"{plan.samples_repeated_per_epoch}, dropped: {plan.samples_dropped_per_epoch}."
+            f"{plan.num_samples} samples make {plan.iterations_per_epoch} iterations per epoch. Seen twice in an "
+            f"epoch: {plan.samples_repeated_per_epoch} samples, never seen: {plan.samples_dropped_per_epoch}."
         )

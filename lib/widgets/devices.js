@@ -3,7 +3,8 @@ import { plan, share } from "./plan.js";
 import { announcer, choice, element, facts, mount, number, toggle } from "./parts.js";
 
 const TRAITS = ["num_samples", "batch_size", "accumulation_steps", "world_size", "drop_last", "pad_to_even", "tail"];
-const LEFT_OVER = { carry: "carried into the next epoch", drop: "dropped: too few for an iteration" };
+const LEFT_OVER = { carry: "carried into the next epoch", merge: "merged into the next epoch's first iteration",
+  drop: "dropped: too few for an iteration" };
 
 function render({ model, el }) {
   const controls = [
@@ -12,13 +13,14 @@ function render({ model, el }) {
     number(model, "accumulation_steps", "Accumulation A", { max: 4 }),
     number(model, "world_size", "Devices W", { max: 6 }),
     choice(model, "tail", "Micro-batches left over at the end of an epoch:", {
-      flush: "flush: a smaller iteration", carry: "carry: into the next epoch", drop: "drop them" }),
+      flush: "flush: a smaller iteration", carry: "carry: into the next epoch",
+      merge: "merge: into the next epoch's first iteration", drop: "drop them" }),
     toggle(model, "pad_to_even", "repeat samples until all devices have equally many (else leave some out)"),
     toggle(model, "drop_last", "drop a last batch that is smaller (drop_last=True)"),
   ];
   const numbers = facts({ global_batch_size: "global batch size B · A · W", samples_per_device: "samples per device",
     batches_per_epoch: "batches per device", iterations_per_epoch: "iterations per epoch",
-    samples_repeated_per_epoch: "repeated per epoch", samples_dropped_per_epoch: "dropped per epoch" });
+    samples_repeated_per_epoch: "seen twice in an epoch", samples_dropped_per_epoch: "never seen in an epoch" });
   const table = element("table");
   const frame = element("div", { class: "shares", tabindex: "0", role: "group",
     "aria-label": "Samples of each device" }, table);
@@ -61,7 +63,7 @@ function render({ model, el }) {
         element("th", { scope: "col" }, `device ${device}`)))),
       element("tbody", {}, ...rows));
     legend.textContent = "One epoch, not shuffled. A box is one micro-batch, its numbers are samples."
-      + (now.samples_repeated_per_epoch ? " ↺ marks a repeated sample." : "");
+      + (handed > num_samples ? " ↺ marks a repeated sample." : "");
     announced.say(`Global batch size ${now.global_batch_size}, ${now.iterations_per_epoch} iterations per epoch.`);
   }
 

@@ -77,7 +77,7 @@ def write(md: Path):
         }
     )
     partial = md.with_suffix(".ipynb.partial")
-    nbformat.write(notebook, partial)
+    partial.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
     os.replace(partial, md.with_suffix(".ipynb"))
 
 
@@ -119,7 +119,7 @@ def main():
         if args.action in ("format", "write"):
             text = canonical(md)
             if text != md.read_text(encoding="utf-8"):
-                md.write_text(text, encoding="utf-8")
+                md.write_text(text, encoding="utf-8", newline="\n")
         if args.action in ("write", "run"):
             print(f"executing {md.name}", flush=True)
             {"write": write, "run": execute}[args.action](md)

@@ -100,12 +100,17 @@ def is_stale(md: Path) -> bool:
 def surroundings(notebook) -> str:
     """Digest of what a lesson's outputs depend on besides the lesson: ``lib``, the pins, the records it reads."""
     files = [*(ROOT / "lib").rglob("*.py"), *ROOT.glob("*.txt")]
-    for pattern in records_of("\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")):
+    for pattern in records_of(code(notebook)):
         files += (ROOT / "records").glob(f"{pattern}.json")
     made = hashlib.sha256()
     for file in sorted(set(files)):  # as text, whose line ends do not count
         made.update(f"{file.relative_to(ROOT).as_posix()}\0{file.read_text(encoding='utf-8')}\0".encode())
     return made.hexdigest()[:16]
+
+
+def code(notebook) -> str:
+    """All code of a notebook, as one source."""
+    return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
 
 
 def records_of(source: str) -> set[str]:

@@ -6,8 +6,11 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 export TQDM_DISABLE := 1
-export SEEDS
+export SEEDS SUBMISSIONS ROSTER OUT KEEP
 export PYTHONDONTWRITEBYTECODE := 1
+
+# A path that the reader gives may hold any character: the shell takes it from the environment. ~ is not always expanded.
+given = "$${$(1)/\#\~\//$$HOME/}"
 
 LESSONS := $(wildcard lessons/*.md)
 LIB := $(shell find lib -name '*.py' -o -name '*.js' -o -name '*.css')
@@ -16,18 +19,18 @@ BOOK := _config.yml _toc.yml references.bib claims.yml exercises/objectives.yml 
 .PHONY: help install book test lessons fresh gpu bench bench-grading release grade serve clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
 
 install: .venv/installed  ## the environment in .venv, from the pinned requirements
 
 .venv/installed: requirements.txt constraints.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "This course needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Give another one with: make PYTHON=python3.12 ...")'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@"$(PYTHON)" -c 'import sys; version = sys.version.split()[0]; sys.exit(not (3, 11) <= sys.version_info < (3, 15) and "This course needs Python 3.11 to 3.14; this is " + version + ". Give another one with: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 book: _build/html/.up-to-date  ## execute the lessons and render _build/html
-	@echo "The book is ready: open file://$(CURDIR)/_build/html/index.html"
+	@$(BIN)/python -c 'from pathlib import Path; print("The book is ready: open", Path("_build/html/index.html").resolve().as_uri())'
 
 _build/html/.up-to-date: .venv/installed $(BOOK)
 	$(BIN)/jupyter-book build . -W --keep-going -n
@@ -39,16 +42,14 @@ test: book  ## counts against PyTorch, twins against a new run, pages against th
 ifdef SEEDS  # other seeds are for checking: the stored lessons stay as they are
 lessons: fresh
 else
-lessons: $(LESSONS:.md=.ipynb)  ## write the executed .ipynb twin of each changed lesson
-
-lessons/%.ipynb: lessons/%.md $(LIB) constraints.txt | .venv/installed
-	$(BIN)/python tools/twins.py write $<
+lessons: .venv/installed  ## write the executed .ipynb twin of each lesson that changed, or whose code or records did
+	$(BIN)/python tools/twins.py update
 endif
 
 fresh: .venv/installed  ## measure everything anew, keep nothing: do all verdicts hold? (SEEDS=other: with other seeds)
 	rm -rf .cache/fresh-records && mkdir -p .cache/fresh-records
-	$(if $(KEEP),cp $(KEEP) .cache/fresh-records)
-	EPOCH_RECORDS=$(CURDIR)/.cache/fresh-records $(BIN)/python tools/twins.py run $(shell grep -l lib.experiments lessons/*.md)
+	$(if $(KEEP),cp $(call given,KEEP) .cache/fresh-records)
+	EPOCH_RECORDS="$$PWD/.cache/fresh-records" $(BIN)/python tools/twins.py run $(shell grep -l lib.experiments lessons/*.md)
 	@cd .cache/fresh-records && echo "Records of this run:" && ls *.json
 
 gpu: .venv/installed  ## on a machine with a CUDA GPU: its records beside the CPU's; then do all verdicts hold there?
@@ -63,7 +64,7 @@ release: .venv/installed  ## a homework for students and for Gradescope: make re
 	$(BIN)/python -m grading.release $(or $(HW),$(error say which homework: make release HW=hw01))
 
 grade: .venv/installed  ## a folder of submissions: make grade HW=hw01 SUBMISSIONS=dir ROSTER=roster.csv OUT=dir
-	env -u TQDM_DISABLE $(BIN)/python -m grading.grade $(HW) $(or $(SUBMISSIONS),$(error say where the submissions are: SUBMISSIONS=dir)) $(or $(OUT),$(error say where the grades go: OUT=dir)) $(if $(ROSTER),--roster $(ROSTER)) $(GRADE)
+	env -u TQDM_DISABLE $(BIN)/python -m grading.grade $(or $(HW),$(error say which homework: HW=hw01)) $(if $(SUBMISSIONS),$(call given,SUBMISSIONS),$(error say where the submissions are: SUBMISSIONS=dir)) $(if $(OUT),$(call given,OUT),$(error say where the grades go: OUT=dir)) $(if $(ROSTER),--roster $(call given,ROSTER)) $(GRADE)
 
 bench-grading: .venv/installed  ## CPU time of a graded submission against otter-grader's, side by side; wants a quiet machine
 	$(BIN)/python -m bench.grading

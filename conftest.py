@@ -7,6 +7,12 @@ import pytest
 os.environ["TQDM_DISABLE"] = "1"
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--index", action="store_true", help="also ask the package index whether the pins can be installed"
+    )
+
+
 def pytest_collectstart(collector):
     if hasattr(collector, "skip_compare"):  # an SVG differs between CPUs in its last digits; its alt text is compared
         collector.skip_compare += ("image/svg+xml",)

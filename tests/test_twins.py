@@ -1,7 +1,9 @@
 """The .ipynb twins are what their .md gives, and the checks that say so can fail."""
 
+import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,8 @@ import jupytext
 import nbclient
 import nbformat
 import pytest
+
+from lib import records
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -88,7 +92,9 @@ class Copy:
             "lib",
             "tools",
             "conftest.py",
+            "constraints.txt",
             "pyproject.toml",
+            "requirements.txt",
             "tests/nbval_sanitize.cfg",
             "tests/test_twins.py",
         ]:
@@ -183,6 +189,70 @@ def test_a_failing_cell_is_named(course):
     assert done.returncode == 1
     assert "lesson.md fails in this cell" in done.stderr and "1 / 0" in done.stderr and "ZeroDivision" in done.stderr
     assert course.twin.read_bytes() == before
+
+
+MEASURED = LESSON.replace(
+    """print("two", 1 + 1)""",
+    """from lib.records import remember
+
+
+def squares(n):
+    import pandas as pd
+
+    return pd.DataFrame({"square": [i * i for i in range(n)]})
+
+
+print(remember("squares", squares, n=3).table["square"].tolist())""",
+)
+
+
+def executed(done):
+    assert done.returncode == 0, done.stdout + done.stderr
+    return re.findall(r"executing (\S+)", done.stdout)
+
+
+def test_only_what_changed_is_executed_again_whatever_the_files_times(course, tmp_path, monkeypatch):
+    both, record = ["lesson.md", "measured.md"], course.folder / "records/squares.json"
+    (course.folder / "lessons/measured.md").write_text(MEASURED, encoding="utf-8")
+    course.twin.unlink()
+    assert executed(course.run("tools/twins.py", "update")) == both
+    assert executed(course.run("tools/twins.py", "update")) == []
+
+    clone = Copy(tmp_path / "clone")
+    for file in [*(course.folder / "lessons").iterdir(), record]:
+        (clone.folder / file.parent.name).mkdir(exist_ok=True)
+        shutil.copy(file, clone.folder / file.parent.name)  # with new times, the twins older than lib
+    for file in (clone.folder / "lessons").iterdir():
+        os.utime(file, (1, 1))
+    assert executed(clone.run("tools/twins.py", "update")) == []
+
+    record.unlink()
+    assert executed(course.run("tools/twins.py", "update")) == ["measured.md"] and record.exists()
+    monkeypatch.setattr(records, "RECORDS", record.parent)
+    measured = records.load("squares")
+    records.save("squares", dataclasses.replace(measured, provenance=measured.provenance | {"seconds": 9.0}))
+    assert executed(course.run("tools/twins.py", "update")) == ["measured.md"]
+    course.md.write_text(LESSON.replace("1 + 1", "1 + 2"), encoding="utf-8")
+    assert executed(course.run("tools/twins.py", "update")) == ["lesson.md"]
+    (course.folder / "lib/new.py").write_text("", encoding="utf-8")
+    assert executed(course.run("tools/twins.py", "update")) == both
+
+
+def test_a_lesson_that_fails_does_not_stop_the_others(course):
+    (course.folder / "lessons/a-broken.md").write_text(LESSON.replace("1 + 1", "1 / 0"), encoding="utf-8")
+    course.twin.unlink()
+    done = course.run("tools/twins.py", "update")
+    assert done.returncode == 1 and "a-broken.md fails in this cell" in done.stderr
+    assert course.twin.exists() and not (course.folder / "lessons/a-broken.ipynb").exists()
+
+
+def test_the_records_of_a_lesson_are_found_in_its_code():
+    found = {md.stem[:2]: twins.records_of(twins.code(jupytext.read(md))) for md in LESSONS}
+    assert found["01"] == found["15"] == set()
+    assert found["05"] == {"gradient-noise", "batch-losses"} and found["09"] == {"learning-rate"}
+    assert "speed-*" in found["06"] and {"four-clocks-*", "steps-to-target"} <= found["07"]
+    names = {re.sub(r"-(cpu|cuda)$", "-*", path.stem) for path in (ROOT / "records").glob("*.json")} - {"throughput"}
+    assert names <= set().union(*found.values())
 
 
 def test_nothing_is_sent_to_a_kernel_that_is_about_to_reply():  # importing twins sees to it

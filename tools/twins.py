@@ -2,16 +2,22 @@
 
     python tools/twins.py format [LESSON.md ...]   put the .md into the form that a Jupyter save gives it
     python tools/twins.py write  [LESSON.md ...]   execute the .md and store the result beside it
+    python tools/twins.py update [LESSON.md ...]   the same, but only where something changed that it is made from
     python tools/twins.py run    [LESSON.md ...]   execute the .md and store nothing: do all assertions hold?
     python tools/twins.py check  [LESSON.md ...]   say which twins are not what their .md would give
 
-The .md is the source. A twin holds outputs but no times, random ids or paths, so that
-writing it twice gives the same bytes. pytest --nbval compares its outputs with a new run.
+A lesson that fails does not stop the others. The .md is the source. A twin holds outputs
+but no times, random ids or paths, so that writing it twice gives the same bytes.
+pytest --nbval compares its outputs with a new run.
 """
 
 import argparse
+import ast
+import hashlib
 import os
+import re
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import jupytext
@@ -24,6 +30,7 @@ from widget_views import STATE, VIEW, needs_python
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT_METADATA = ("tags", "mystnb")
+MADE_FROM = "made_from"  # the digest in a twin's metadata
 
 
 def sources(root: Path = ROOT) -> list[Path]:
@@ -74,11 +81,58 @@ def write(md: Path):
             "jupytext": {"default_lexer": "ipython3"},
             "kernelspec": notebook.metadata.kernelspec,
             "language_info": {"name": "python", "file_extension": ".py", "pygments_lexer": "ipython3"},
+            MADE_FROM: surroundings(notebook),
         }
     )
     partial = md.with_suffix(".ipynb.partial")
-    nbformat.write(notebook, partial)
+    partial.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
     os.replace(partial, md.with_suffix(".ipynb"))
+
+
+def is_stale(md: Path) -> bool:
+    """Whether anything changed that a twin is made from: by content, since a clone gives every file a new time."""
+    if problems(md):
+        return True
+    twin = nbformat.read(md.with_suffix(".ipynb"), as_version=4)
+    return twin.metadata.get(MADE_FROM) != surroundings(twin)
+
+
+def surroundings(notebook) -> str:
+    """Digest of what a lesson's outputs depend on besides the lesson: ``lib``, the pins, the records it reads."""
+    files = [*(ROOT / "lib").rglob("*.py"), *ROOT.glob("*.txt")]
+    for pattern in records_of(code(notebook)):
+        files += (ROOT / "records").glob(f"{pattern}.json")
+    made = hashlib.sha256()
+    for file in sorted(set(files)):  # as text, whose line ends do not count
+        made.update(f"{file.relative_to(ROOT).as_posix()}\0{file.read_text(encoding='utf-8')}\0".encode())
+    return made.hexdigest()[:16]
+
+
+def code(notebook) -> str:
+    """All code of a notebook, as one source."""
+    return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+
+
+def records_of(source: str) -> set[str]:
+    """Names of the records that a lesson's code asks for, itself or through the functions of ``lib.experiments``.
+
+    ``*`` stands for a part of a name that only a run would tell.
+    """
+    functions = defaultdict(list)
+    for file in (ROOT / "lib/experiments").glob("*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef):
+                functions[node.name].append(node)
+    found, waiting = set(), [ast.parse(re.sub(r"^\s*[%!].*$", "", source, flags=re.MULTILINE))]
+    while waiting:
+        for call in [node for node in ast.walk(waiting.pop()) if isinstance(node, ast.Call)]:
+            function = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            waiting += functions.pop(function, [])
+            named = call.args[0] if call.args else None
+            if function in ("remember", "load") and isinstance(named, (ast.Constant, ast.JoinedStr)):
+                parts = getattr(named, "values", [named])
+                found.add("".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in parts))
+    return found
 
 
 def problems(md: Path) -> list[str]:
@@ -110,23 +164,33 @@ def _inputs(notebook):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=["format", "write", "run", "check"])
+    parser.add_argument("action", choices=["format", "write", "update", "run", "check"])
     parser.add_argument("lessons", nargs="*", type=Path, metavar="LESSON.md")
     args = parser.parse_args()
     os.environ["TQDM_DISABLE"] = "1"
     failed = False
     for md in [p.resolve() for p in args.lessons] or sources():
-        if args.action in ("format", "write"):
-            text = canonical(md)
-            if text != md.read_text(encoding="utf-8"):
-                md.write_text(text, encoding="utf-8")
-        if args.action in ("write", "run"):
-            print(f"executing {md.name}", flush=True)
-            {"write": write, "run": execute}[args.action](md)
-        for problem in problems(md) if args.action in ("write", "check") else []:
-            print(problem)
-            failed = True
+        try:
+            found = act(args.action, md)
+        except SystemExit as failure:
+            found = [str(failure)]
+        for problem in found:
+            print(problem, file=sys.stderr)
+        failed |= bool(found)
     sys.exit(failed)
+
+
+def act(action: str, md: Path) -> list[str]:
+    """Do with one lesson what the command says; what is wrong with its twin then, or why it cannot be made."""
+    if action in ("format", "write", "update"):
+        text = canonical(md)
+        if text != md.read_text(encoding="utf-8"):
+            md.write_text(text, encoding="utf-8", newline="\n")
+    if action in ("write", "run") or action == "update" and is_stale(md):
+        print(f"executing {md.name}", flush=True)
+        run = execute if action == "run" else write
+        run(md)
+    return problems(md) if action in ("write", "update", "check") else []
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ function render({ model, el }) {
   const boxes = series.map(({ batch_size }) => element("input", { type: "checkbox", value: batch_size, checked: true,
     change: () => draw() }));
   const sizes = element("fieldset", { class: "sizes" }, element("legend", {}, "Batch sizes"), ...boxes.map((box, i) =>
-    element("label", { class: `toggle line-${i % 6 + 1}` }, box, ` ${written(Number(box.value))} `,
+    element("label", { class: `switch line-${i % 6 + 1}` }, box, ` ${written(Number(box.value))} `,
       element("span", { class: "key" }))));
   const picture = element("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
   const said = element("p", { class: "said" });

@@ -43,7 +43,7 @@ export function number(model, trait, label, { min = 1, max, step = 1, most = max
 
 export function toggle(model, trait, label) {
   const box = element("input", { type: "checkbox", change: () => send(model, trait, box.checked) });
-  return { node: element("label", { class: "toggle" }, box, ` ${label}`), show: () => { box.checked = model.get(trait); } };
+  return { node: element("label", { class: "switch" }, box, ` ${label}`), show: () => { box.checked = model.get(trait); } };
 }
 
 // `options` maps values to labels.

@@ -10,13 +10,15 @@ import hashlib
 import io
 import os
 import random
-import tempfile
 import warnings
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+
+from lib.checks import whole_number
+from lib.files import write_atomically
 
 CACHE = Path(os.environ.get("EPOCH_CACHE", Path(__file__).resolve().parents[1] / ".cache")) / "data"
 
@@ -93,9 +95,9 @@ def mnist1d(num_train: int = 10_000, num_test: int = 2_500, seed: int = 42) -> D
         40 features, 10 classes; features standardised by the generator over
         training and test samples together.
     """
-    for name, value, least in (("num_train", num_train, 1), ("num_test", num_test, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{name} is {value!r}, but it must be a whole number of at least {least}.")
+    num_train = whole_number("num_train", num_train, at_least=1)
+    num_test = whole_number("num_test", num_test, at_least=1)
+    seed = whole_number("seed", seed, at_least=0)
     if (num_train + num_test) % 10:
         raise ValueError(
             f"num_train + num_test is {num_train + num_test}, but the generator makes equally many of "
@@ -124,8 +126,7 @@ def digits(num_test: int = 297, seed: int = 0) -> Dataset:
     """scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, scaled to 0...1 and split at random."""
     from sklearn.datasets import load_digits  # here, because it takes a second and few lessons need it
 
-    if isinstance(num_test, bool) or not isinstance(num_test, int) or not 1 <= num_test < 1797:
-        raise ValueError(f"num_test is {num_test!r}, but it must be a whole number from 1 to 1796.")
+    num_test = whole_number("num_test", num_test, at_least=1, at_most=1796)
     x, y = load_digits(return_X_y=True)
     order = np.random.default_rng(seed).permutation(len(x))
     x, y = (x[order] / 16).astype(np.float32), y[order].astype(np.int64)
@@ -158,14 +159,13 @@ def _read(path: Path) -> Dataset:
 
 
 def _write(path: Path, data: Dataset):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
-        np.savez(
-            file,
-            x_train=data.x_train,
-            y_train=data.y_train,
-            x_test=data.x_test,
-            y_test=data.y_test,
-            checksum=data.checksum(),
-        )
-    os.replace(file.name, path)
+    content = io.BytesIO()
+    np.savez(
+        content,
+        x_train=data.x_train,
+        y_train=data.y_train,
+        x_test=data.x_test,
+        y_test=data.y_test,
+        checksum=data.checksum(),
+    )
+    write_atomically(path, content.getvalue())

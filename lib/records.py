@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
+from lib.files import write_atomically
 from lib.fingerprint import LIB, canonical, digest, of_function
 
 RECORDS = Path(os.environ.get("EPOCH_RECORDS", LIB.parent / "records"))
@@ -118,7 +119,7 @@ def _measure(path: Path, name: str, experiment: Callable, configuration: dict, c
     provenance = _provenance(configuration, time.perf_counter() - started)
     text = _to_text(Record(tables if isinstance(tables, dict) else {"table": tables}, configuration, code, provenance))
     try:
-        _write(path, text)
+        write_atomically(path, text)
     except OSError as error:  # a read-only disk costs time, not the lesson
         warnings.warn(f"Record {name} could not be saved ({error}).", stacklevel=3)
     return _from_text(text, name)  # exactly what a later reader gets
@@ -126,7 +127,7 @@ def _measure(path: Path, name: str, experiment: Callable, configuration: dict, c
 
 def save(name: str, record: Record):
     """Write a record at once: a reader, or a crash, meets the old file or the new one."""
-    _write(_path(name), _to_text(record))
+    write_atomically(_path(name), _to_text(record))
 
 
 def load(name: str) -> Record:
@@ -238,13 +239,3 @@ def _path(name: str) -> Path:
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise ValueError(f"name is {name!r}, but it must be lower-case letters, digits and single hyphens.")
     return RECORDS / f"{name}.json"
-
-
-def _write(path: Path, text: str):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -22,6 +22,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from widget_views import STATE, VIEW, needs_python
 
+from lib.files import write_atomically
+
 ROOT = Path(__file__).resolve().parents[1]
 KEPT_METADATA = ("tags", "mystnb")
 
@@ -76,9 +78,7 @@ def write(md: Path):
             "language_info": {"name": "python", "file_extension": ".py", "pygments_lexer": "ipython3"},
         }
     )
-    partial = md.with_suffix(".ipynb.partial")
-    nbformat.write(notebook, partial)
-    os.replace(partial, md.with_suffix(".ipynb"))
+    write_atomically(md.with_suffix(".ipynb"), nbformat.writes(notebook) + "\n")
 
 
 def problems(md: Path) -> list[str]:
@@ -119,7 +119,7 @@ def main():
         if args.action in ("format", "write"):
             text = canonical(md)
             if text != md.read_text(encoding="utf-8"):
-                md.write_text(text, encoding="utf-8")
+                write_atomically(md, text)
         if args.action in ("write", "run"):
             print(f"executing {md.name}", flush=True)
             {"write": write, "run": execute}[args.action](md)

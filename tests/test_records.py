@@ -177,16 +177,25 @@ def test_another_configuration_is_measured():
     assert len(experiment.calls) == len(keys) == 3
 
 
-@pytest.mark.parametrize("module", ["training", "sampling", "plan"])  # named by the experiment, and behind it
-def test_changed_code_is_never_answered_from_an_old_record(module, copied_lib):
+@pytest.mark.parametrize(
+    "module, before, after, changed",
+    [
+        ("training", "momentum=0.9)", "momentum=0.8)", "lib.training.OPTIMIZERS"),
+        ("sampling", "permutation(num_samples)", "permutation(num_samples)[::-1]", "lib.sampling.epoch_order"),
+        ("plan", "return -(-a // b)", "return (a + b - 1) // b", "lib.plan._ceil_div"),
+    ],
+)
+def test_changed_code_is_never_answered_from_an_old_record(module, before, after, changed, copied_lib):
     first = remember("engine", training, seed=0)
     path = copied_lib / f"{module}.py"
-    path.write_text(path.read_text(encoding="utf-8") + "\n# only words\n", encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    assert text.count(before) == 1
+    path.write_text(f"{text}\n# only words\n\n\ndef added():\n    return 1\n", encoding="utf-8")
     assert remember("engine", training, seed=0).provenance == first.provenance and len(training.calls) == 1
-    path.write_text(path.read_text(encoding="utf-8") + "\nSOMETHING = 1\n", encoding="utf-8")
-    changed = remember("engine", training, seed=0)
-    assert len(training.calls) == 2 and changed.key != first.key
-    assert changed.code[f"lib.{module}"] != first.code[f"lib.{module}"]
+    path.write_text(text.replace(before, after), encoding="utf-8")
+    again = remember("engine", training, seed=0)
+    assert len(training.calls) == 2 and again.key != first.key
+    assert fingerprint.changed(first.code, again.code) == [changed]
     remember("engine", training, seed=0)
     assert len(training.calls) == 2
 

@@ -18,7 +18,6 @@ import os
 import platform
 import statistics
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -41,7 +40,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from lib.data import Dataset, mnist1d
 from lib.evaluation import mean_loss
 from lib.files import write_atomically
-from lib.models import cnn, initialized, mlp
+from lib.models import initialized, mlp
 from lib.sweep import sweep
 from lib.training import train
 from lib.workload import classification
@@ -360,11 +359,7 @@ def main(arguments: list[str] | None = None):
         "note": "rows with scaled = true are computed from the measured samples per second, not run",
     }
     if not options.quick:
-        options.output.parent.mkdir(exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=options.output.parent, delete=False, encoding="utf-8") as file:
-            json.dump({"provenance": provenance, "rows": rows}, file, indent=1)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, options.output)
+        write_atomically(options.output, json.dumps({"provenance": provenance, "rows": rows}, indent=1))
 
 
 if __name__ == "__main__":

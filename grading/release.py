@@ -25,7 +25,7 @@ import nbformat
 ROOT = Path(__file__).resolve().parents[1]
 EXERCISES = ROOT / "exercises"
 # What a released homework needs of the course; it travels with it, so that checks and code stay together.
-SHARED = ["__init__.py", "plan.py", "sampling.py"]
+SHARED = ["__init__.py", "checks.py", "plan.py", "sampling.py"]
 PLACEHOLDER, EXAMPLE = 'STUDENT_ID = "your id"', 'STUDENT_ID = "example"'
 LEAKS = ["# SOLUTION", "BEGIN SOLUTION", "END SOLUTION", "hidden=True", "BEGIN TEST", "# IGNORE", EXAMPLE]
 

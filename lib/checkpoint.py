@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from lib.evaluation import History, check_every
+from lib.files import write_atomically
 from lib.recipe import as_choices
 
 DIGEST = hashlib.sha256().digest_size
@@ -101,11 +102,7 @@ class Checkpoints:
             content,
         )
         content = content.getvalue()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.partial, "wb") as file:
-            file.write(hashlib.sha256(content).digest() + content)
-            file.flush()
-            os.fsync(file.fileno())  # a new name may reach the disk before the content does
+        write_atomically(self.partial, hashlib.sha256(content).digest() + content, sync=True)
         if self.newest_is_good and self.path.exists():
             os.replace(self.path, self.previous)
         os.replace(self.partial, self.path)

@@ -10,7 +10,6 @@ import hashlib
 import io
 import os
 import random
-import tempfile
 import warnings
 import zipfile
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.checks import whole_number
+from lib.files import write_atomically
 
 CACHE = Path(os.environ.get("EPOCH_CACHE", Path(__file__).resolve().parents[1] / ".cache")) / "data"
 
@@ -143,8 +143,9 @@ def mnist1d(num_train: int = 10_000, num_test: int = 2_500, seed: int = 42) -> D
         40 features, 10 classes; features standardised by the generator over
         training and test samples together.
     """
-    num_train, num_test = whole_number("num_train", num_train, 1), whole_number("num_test", num_test, 1)
-    seed = whole_number("seed", seed, 0)
+    num_train = whole_number("num_train", num_train, at_least=1)
+    num_test = whole_number("num_test", num_test, at_least=1)
+    seed = whole_number("seed", seed, at_least=0)
     if (num_train + num_test) % 10:
         raise ValueError(
             f"num_train + num_test is {num_train + num_test}, but the generator makes equally many of "
@@ -173,7 +174,7 @@ def digits(num_test: int = 297, seed: int = 0) -> Dataset:
     """scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, scaled to 0...1 and split at random."""
     from sklearn.datasets import load_digits  # here, because it takes a second and few lessons need it
 
-    whole_number("num_test", num_test, at_least=1, at_most=1796)
+    num_test = whole_number("num_test", num_test, at_least=1, at_most=1796)
     x, y = load_digits(return_X_y=True)
     order = np.random.default_rng(seed).permutation(len(x))
     x, y = (x[order] / 16).astype(np.float32), y[order].astype(np.int64)
@@ -206,14 +207,13 @@ def _read(path: Path) -> Dataset:
 
 
 def _write(path: Path, data: Dataset):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
-        np.savez(
-            file,
-            x_train=data.x_train,
-            y_train=data.y_train,
-            x_test=data.x_test,
-            y_test=data.y_test,
-            checksum=data.checksum(),
-        )
-    os.replace(file.name, path)
+    content = io.BytesIO()
+    np.savez(
+        content,
+        x_train=data.x_train,
+        y_train=data.y_train,
+        x_test=data.x_test,
+        y_test=data.y_test,
+        checksum=data.checksum(),
+    )
+    write_atomically(path, content.getvalue())

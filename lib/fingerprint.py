@@ -4,30 +4,40 @@ Standard library and NumPy only, so that every floor can use it.
 """
 
 import ast
-import dis
 import hashlib
 import inspect
-import io
 import json
+import linecache
+import sys
+import sysconfig
 import textwrap
-import tokenize
 from collections.abc import Callable
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import FunctionType, ModuleType
+from typing import Any
 
 import numpy as np
 
+from lib.sources import Library, Module, essence, globals_used, imports, references, wordless
+
 LIB = Path(__file__).resolve().parent
+INSTALLED = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
-def canonical(choices, what: str = "The configuration") -> str:
-    """One text for equal choices: JSON with sorted keys; ranges, tuples and NumPy values become lists and numbers."""
+def canonical(choices, what: str = "The configuration", follow: Callable[[Any], None] | None = None) -> str:
+    """One text for equal choices: JSON with sorted keys; ranges, tuples and NumPy values become lists and numbers.
+
+    Functions, classes and modules become their names if ``follow`` is given, and are handed to it.
+    """
 
     def plain(value):
         if isinstance(value, range):
             return list(value)
         if isinstance(value, (np.generic, np.ndarray)):
             return value.tolist()
+        if follow is not None and _is_code(value):
+            follow(value)
+            return _full_name(value)
         raise TypeError(
             f"{what} holds a {type(value).__name__}, but only numbers, strings, lists and dicts have a "
             f"digest; give the choices that it is made from."
@@ -42,29 +52,33 @@ def digest(*texts: str) -> str:
 
 
 def of_modules(*names: str) -> dict[str, str]:
-    """Digests of modules of ``lib`` and of all modules of ``lib`` that they import in turn.
+    """Digests of modules of ``lib``, each whole, and of all modules of ``lib`` that they import in turn.
 
-    Comments, docstrings and blank lines do not count. Versions of other packages do not
-    either: requirements.txt pins them.
+    Comments, docstrings, type hints and the wording of errors do not count. Versions of other
+    packages do not either: requirements.txt pins them.
     """
-    found, waiting = {}, list(names)
+    library, found, waiting = Library(LIB), {}, list(names)
     while waiting:
         name = waiting.pop()
-        file = LIB.joinpath(*name.split(".")[1:])
-        file = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
-        if name not in found and file.exists():  # "from lib.plan import TAILS" may also mean a module lib.plan.TAILS
-            source = file.read_text(encoding="utf-8")
-            found[name] = digest(_essence(source))
-            waiting += _imports(source)
+        if name not in found and (file := library.file(name)):
+            tree = wordless(file.read_text(encoding="utf-8"))
+            found[name] = digest(essence(tree))
+            waiting += [
+                parent
+                for _, target in imports(tree, library.module(name).package)
+                for parent in library.parents(target)
+            ]
     return found
 
 
 def of_function(function: Callable) -> dict[str, str]:
-    """Digests of a function and of all code and constants it stands on.
+    """Digests of a function and of all functions, classes and constants it stands on.
 
-    That is: its source and default values; functions and constants of its own file or
-    notebook that it uses, and what these use; the modules of ``lib`` behind all of them
-    (:func:`of_modules`).
+    In ``lib`` they are followed through the sources (``lib.sources``), one digest each:
+    ``lib.plan.TrainingPlan``. A function of a notebook, a script or a test is followed through
+    its global names as they are now: functions and classes by their sources, constants by
+    their values. Comments, docstrings, type hints, layout and the wording of errors and
+    warnings do not count, nor do the versions of packages, which requirements.txt pins.
 
     Raises
     ------
@@ -73,80 +87,106 @@ def of_function(function: Callable) -> dict[str, str]:
     """
     if not isinstance(function, FunctionType):
         raise TypeError(f"{function!r} has no source of its own; give a function made with def.")
-    found, modules, waiting = {}, [], [(function.__qualname__, function)]
-    while waiting:
-        name, value = waiting.pop()
-        value = inspect.unwrap(value) if callable(value) else value  # the function below its decorators
-        home = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
-        if name in found:
-            continue
-        if isinstance(value, FunctionType) and home == function.__module__:
-            if value.__name__ == "<lambda>":
-                raise TypeError(f"{name} is a lambda, whose source cannot be told from its line; make it with def.")
-            if value.__closure__ is not None:
-                raise TypeError(
-                    f"{name} uses {', '.join(value.__code__.co_freevars)} of the function around it; make "
-                    f"that an argument."
+    walk = _Walk(function)
+    walk.follow(function.__qualname__, function, function.__globals__)
+    reached = {name: digest(text) for name, text in walk.library.reached(walk.starts).items()}
+    return dict(sorted({**walk.found, **reached}.items()))
+
+
+def changed(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """The names whose digests differ, or that stand on one side only."""
+    return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+
+
+class _Walk:
+    """From a function of somebody's own file along the names it reads, down to where ``lib`` begins."""
+
+    def __init__(self, function: FunctionType):
+        self.function, self.library = function, Library(LIB)
+        self.found: dict[str, str] = {}
+        self.starts: list[tuple[str, str]] = []
+
+    def follow(self, name: str, value: Any, names: dict):
+        """Take a digest of a value and of what it stands on; ``names`` are the global ones around it."""
+        value = value if isinstance(value, type) or not callable(value) else inspect.unwrap(value)
+        if not _is_code(value):
+            if name not in self.found:
+                what = f"{self.function.__name__} uses {name}, which"
+                self.found[name] = digest(
+                    canonical(value, what, lambda part: self.follow(_full_name(part), part, names))
                 )
-            source = textwrap.dedent(inspect.getsource(value))
-            found[name] = digest(_essence(source), canonical([value.__defaults__, value.__kwdefaults__], name))
-            modules += _imports(source)
-            if _in_lib(home):
-                modules.append(home)  # all that it uses is in there
-            else:
-                names = _globals_read(value.__code__) | _decorators(source)
-                waiting += [(used, value.__globals__[used]) for used in names if used in value.__globals__]
-        elif isinstance(value, type) and home == function.__module__:
-            raise TypeError(f"{function.__name__} uses the class {name} of its own file; move that to lib.")
-        elif inspect.ismodule(value) and _in_lib(home) and hasattr(value, "__path__"):
-            raise TypeError(
-                f"{function.__name__} uses {home}, which could be any of its modules; import by name, as "
-                f"in from lib.training import train."
-            )
-        elif any(kind(value) for kind in (inspect.ismodule, inspect.isclass, inspect.isfunction, inspect.isbuiltin)):
-            modules += [home] if _in_lib(home) else []
-        else:
-            found[name] = digest(canonical(value, f"{function.__name__} uses {name}, which"))
-    return dict(sorted({**found, **of_modules(*modules)}.items()))
+            return
+        home = value.__name__ if isinstance(value, ModuleType) else value.__module__
+        if _in_lib(value):
+            self.starts += self.library.located(_full_name(value))
+        elif name not in self.found and (home == self.function.__module__ or _is_own_file(home)):
+            self._follow_source(name, value, getattr(value, "__globals__", names))
+        for variable, cell in zip(*_closure(value)):
+            self.follow(f"{name}.{variable}", cell.cell_contents, names)
+
+    def _follow_source(self, name: str, value: Any, names: dict):
+        tree = wordless(_source(name, value, names))
+        self.found[name] = ""  # already on the way, should it use itself
+        stands_for, read = [], globals_used(tree)[0] & names.keys()
+        for used, attributes in sorted(set(references(tree))):
+            if used in read:
+                thing, own = names[used], True
+                for attribute in attributes:
+                    if not isinstance(thing, ModuleType) or _in_lib(thing) or not hasattr(thing, attribute):
+                        break
+                    own = _is_own_file(thing.__name__)
+                    used, thing = f"{used}.{attribute}", getattr(thing, attribute)
+                if _is_code(thing):
+                    stands_for.append(f"{used}: {_full_name(thing)}")
+                if isinstance(thing, ModuleType) and _in_lib(thing):
+                    rest = attributes[used.count(".") :]
+                    self.starts += self.library.located(".".join([thing.__name__, *rest]))
+                elif own or _is_code(thing):  # a constant of an installed package is pinned with it
+                    self.follow(used, thing, names)
+        self.starts += self.library.meant(tree, Module("", ""))  # what it imports itself
+        defaults = [getattr(value, "__defaults__", None), getattr(value, "__kwdefaults__", None)]
+        values = canonical(defaults, name, lambda part: self.follow(_full_name(part), part, names))
+        self.found[name] = digest(essence(tree), values, *stands_for)
 
 
-def _in_lib(module: str | None) -> bool:
-    return module is not None and module.split(".")[0] == "lib"
+def _is_code(value: Any) -> bool:
+    return isinstance(value, ModuleType) or callable(value) and isinstance(getattr(value, "__module__", None), str)
 
 
-def _imports(source: str) -> list[str]:
-    """Modules of ``lib`` that a source imports anywhere."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            if node.level:
-                raise TypeError("A relative import cannot be followed here; write from lib.plan import ... instead.")
-            found += [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
-    return [name for name in found if _in_lib(name)]
+def _in_lib(value: Any) -> bool:
+    return _full_name(value).split(".")[0] == "lib"
 
 
-def _decorators(source: str) -> set[str]:
-    decorators = ast.parse(source).body[0].decorator_list
-    return {node.id for decorator in decorators for node in ast.walk(decorator) if isinstance(node, ast.Name)}
+def _full_name(value: Any) -> str:
+    """``lib.plan.TrainingPlan``; of what is made inside a function or class the name of that."""
+    if isinstance(value, ModuleType):
+        return value.__name__
+    return f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
 
 
-def _globals_read(code: CodeType) -> set[str]:
-    names = {each.argval for each in dis.get_instructions(code) if each.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
-    return names.union(*(_globals_read(inner) for inner in code.co_consts if isinstance(inner, CodeType)))
+def _closure(value: Any) -> tuple:
+    """Names and cells of what a function uses of the functions around it."""
+    return (value.__code__.co_freevars, value.__closure__ or ()) if isinstance(value, FunctionType) else ((), ())
 
 
-def _essence(source: str) -> str:
-    """The source without what changes no result: comments, docstrings, blank lines."""
-    lines = source.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
-            first, last = node.body[0].lineno - 1, node.body[0].end_lineno
-            if "\n".join(lines[first:last]).strip() == ast.get_source_segment(source, node.body[0]):
-                lines[first:last] = [""] * (last - first)  # it has these lines for itself
-    return "\n".join(line.rstrip() for line in lines if line.strip())
+def _is_own_file(module: str) -> bool:
+    """Whether a module is a file of somebody's own and not of an installed package."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return file is not None and not any(Path(file).resolve().is_relative_to(folder) for folder in INSTALLED)
+
+
+def _source(name: str, value: Any, names: dict) -> str:
+    """The source of a function, a class or a module; in a notebook that of the cell which made it."""
+    if isinstance(value, ModuleType):
+        return inspect.getsource(value)
+    if not isinstance(value, type):
+        if value.__name__ == "<lambda>":
+            raise TypeError(f"{name} is a lambda, whose source cannot be told from its line; make it with def.")
+        return textwrap.dedent(inspect.getsource(value))
+    makers = [*vars(value).values(), *(each for each in names.values() if getattr(each, "__globals__", None) is names)]
+    for file in dict.fromkeys(each.__code__.co_filename for each in makers if isinstance(each, FunctionType)):
+        source = "".join(linecache.getlines(file))
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ClassDef) and node.name == value.__name__:
+                return textwrap.dedent(ast.get_source_segment(source, node, padded=True))
+    raise TypeError(f"The class {name} has no source that can be read here; move it to lib.")

@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import nn
 
+from lib.checks import whole_number
 from lib.sampling import WEIGHTS, generator
 
 
@@ -16,8 +17,9 @@ def logistic(num_features: int = 40, num_classes: int = 10) -> nn.Sequential:
 def mlp(*widths: int) -> nn.Sequential:
     """Multilayer perceptron with ReLU between its layers; ``mlp()`` is 40-100-100-10."""
     widths = widths or (40, 100, 100, 10)
-    if len(widths) < 2 or any(isinstance(w, bool) or not isinstance(w, int) or w < 1 for w in widths):
+    if len(widths) < 2:
         raise ValueError(f"widths is {widths}, but it must be two or more whole numbers of at least 1, inputs first.")
+    widths = tuple(whole_number(f"widths[{k}]", width, at_least=1) for k, width in enumerate(widths))
     layers = []
     for fan_in, fan_out in zip(widths, widths[1:]):
         layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]

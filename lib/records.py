@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
+from lib.files import write_atomically
 from lib.fingerprint import LIB, canonical, digest, of_function
 
 RECORDS = Path(os.environ.get("EPOCH_RECORDS", LIB.parent / "records"))
@@ -40,7 +41,8 @@ class Record:
     configuration : dict
         Arguments of the function that made the tables.
     code : dict of str
-        Digests of that function and of all it stands on (``lib.fingerprint.of_function``).
+        Digests of that function and of the functions, classes and constants it stands on
+        (``lib.fingerprint.of_function``).
     provenance : dict
         ``device``, ``machine`` (``lib.profiling.machine``), ``versions``, ``seeds``, ``date`` (UTC),
         ``command``, ``seconds``.
@@ -106,7 +108,7 @@ def remember(name: str, experiment: Callable, /, **configuration) -> Record:
 
     if record := stored():
         return record
-    with FileLock(Path(tempfile.gettempdir(), f"records-{digest(str(path.parent.resolve()))[:16]}.lock")):
+    with lock(str(path.parent.resolve())):
         if record := stored():  # another lesson, executed at the same time, has measured it meanwhile
             return record
         return _measure(path, name, experiment, configuration, code)
@@ -115,21 +117,26 @@ def remember(name: str, experiment: Callable, /, **configuration) -> Record:
 def _measure(path: Path, name: str, experiment: Callable, configuration: dict, code: dict) -> Record:
     started = time.perf_counter()
     tables = experiment(**configuration)
-    provenance = _provenance(configuration, time.perf_counter() - started)
-    text = _to_text(Record(tables if isinstance(tables, dict) else {"table": tables}, configuration, code, provenance))
+    made = provenance(configuration, time.perf_counter() - started)
+    text = _to_text(Record(tables if isinstance(tables, dict) else {"table": tables}, configuration, code, made))
     try:
-        _write(path, text)
+        write_atomically(path, text)
     except OSError as error:  # a read-only disk costs time, not the lesson
         warnings.warn(f"Record {name} could not be saved ({error}).", stacklevel=3)
     return _from_text(text, name)  # exactly what a later reader gets
 
 
-def save(name: str, record: Record):
+def lock(what: str) -> FileLock:
+    """For processes of this machine that must not do the same thing at a time."""
+    return FileLock(Path(tempfile.gettempdir(), f"records-{digest(what)}.lock"))
+
+
+def save(name: str, record: Record, folder: Path | None = None):
     """Write a record at once: a reader, or a crash, meets the old file or the new one."""
-    _write(_path(name), _to_text(record))
+    write_atomically(_path(name, folder), _to_text(record))
 
 
-def load(name: str) -> Record:
+def load(name: str, folder: Path | None = None) -> Record:
     """Read a record, whatever code and configuration made it.
 
     Raises
@@ -138,7 +145,7 @@ def load(name: str) -> Record:
         There is none; or the file is damaged, foreign, or of an unknown version.
     """
     try:
-        return _from_text(_path(name).read_bytes().decode("utf-8", errors="replace"), name)
+        return _from_text(_path(name, folder).read_bytes().decode("utf-8", errors="replace"), name)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no record {name}; run the lesson that measures it.") from None
 
@@ -217,7 +224,8 @@ def _to_series(dtype: str, values: list) -> pd.Series:
     return pd.Series([float(v) for v in values] if dtype.startswith("float") else values, dtype=dtype)
 
 
-def _provenance(configuration: dict, seconds: float) -> dict:
+def provenance(configuration: dict, seconds: float) -> dict:
+    """Where, when and how something was measured, for ``Record.provenance``."""
     from lib.profiling import machine  # here, because reading a record needs no torch
     from lib.training import fastest_device
 
@@ -234,17 +242,7 @@ def _provenance(configuration: dict, seconds: float) -> dict:
     }
 
 
-def _path(name: str) -> Path:
+def _path(name: str, folder: Path | None = None) -> Path:
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise ValueError(f"name is {name!r}, but it must be lower-case letters, digits and single hyphens.")
-    return RECORDS / f"{name}.json"
-
-
-def _write(path: Path, text: str):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    return (folder or RECORDS) / f"{name}.json"

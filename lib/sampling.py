@@ -7,14 +7,14 @@ whatever their batch size.
 
 import numpy as np
 
+from lib.checks import whole_number
+
 ORDER, WEIGHTS, AUGMENTATION = 0, 1, 3  # streams of one seed, so that its draws are independent (2: lib.noise_scale)
 
 
 def generator(seed: int, *stream: int) -> np.random.Generator:
     """An independent random generator for each ``(seed, *stream)``; the global state is not touched."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed is {seed!r}, but it must be a whole number of at least 0.")
-    return np.random.default_rng([seed, *stream])
+    return np.random.default_rng([whole_number("seed", seed, at_least=0), *stream])
 
 
 def epoch_order(num_samples: int, seed: int, epoch: int, shuffle: bool = True, replacement: bool = False) -> np.ndarray:

@@ -8,6 +8,10 @@ import pytest
 import torch
 
 from lib.checks import NotAWholeNumber, whole_number
+from lib.data import digits, mnist1d
+from lib.models import mlp
+from lib.sampling import generator
+from lib.widgets import PathViewer
 
 
 class Index:
@@ -71,3 +75,30 @@ def test_the_sentence_names_value_and_limits(value, limits, message):
 def test_the_limits_are_included_and_numbers_may_be_huge():
     assert [whole_number("n", n, 1, 3) for n in (1, 2, 3)] == [1, 2, 3]
     assert whole_number("n", 10**30, at_least=1) == 10**30 and whole_number("n", -5) == -5
+
+
+def test_the_course_takes_numpy_integers_wherever_it_counts():
+    four = np.int64(4)
+    assert generator(four, 1).integers(1000) == generator(4, 1).integers(1000)
+    assert [tuple(p.shape) for p in mlp(four, np.uint8(2)).parameters()] == [(2, 4), (2,)]
+    viewer = PathViewer(np.arange(8.0), np.arange(8.0), batch_size=four, epochs=np.int32(2), seed=np.int64(0))
+    assert viewer.batch_size == 4 and len(viewer.orders) == 2
+
+
+@pytest.mark.parametrize(
+    "call, sentence",
+    [
+        (lambda: generator(True), "seed is True, but it must be a whole number of at least 0."),
+        (lambda: generator(np.int64(-1)), "seed is -1, but it must be a whole number of at least 0."),
+        (lambda: mlp(4, 0), r"widths\[1\] is 0, but it must be a whole number of at least 1."),
+        (lambda: mnist1d(num_train=10.0), "num_train is 10.0, but it must be a whole number of at least 1; convert"),
+        (lambda: digits(1797), "num_test is 1797, but it must be a whole number from 1 to 1796."),
+        (
+            lambda: PathViewer(np.arange(8.0), np.arange(8.0), batch_size=2.5),
+            "batch_size is 2.5, but it must be a whole",
+        ),
+    ],
+)
+def test_the_course_refuses_what_cannot_be_counted(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call()

@@ -1,7 +1,9 @@
 """The datasets: the published samples, offline, cached and checked."""
 
+import os
 import random
 import socket
+import stat
 
 import numpy as np
 import pytest
@@ -117,3 +119,18 @@ def test_digits():
 def test_bad_input(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_the_cache_may_be_read_by_other_users(cache):
+    before = os.umask(0o022)
+    try:
+        mnist1d(90, 20)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(os.stat(cache / "mnist1d-90-20-42.npz").st_mode) == 0o644
+    assert not [path for path in cache.iterdir() if path.suffix != ".npz"]
+
+
+def test_numpy_integers_are_whole_numbers(cache, generated):
+    assert mnist1d(np.int64(80), np.uint8(20), np.int32(42)).checksum() == mnist1d(80, 20).checksum()
+    assert generated == [] and len(digits(np.int64(297)).x_test) == 297

@@ -17,6 +17,7 @@ from lib.fingerprint import LIB
 from lib.models import logistic
 from lib.records import Record, load, remember, save
 from lib.training import train
+from lib.workload import classification
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +53,8 @@ def training(seed):
     training.calls.append(seed)
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(20, 3)).astype("float32"), rng.integers(2, size=20)
-    history, _ = train(logistic(3, 2), Dataset("noise", x, y, x, y), 5, epochs=1, seed=seed, device="cpu")
+    workload = classification(logistic(3, 2), Dataset("noise", x, y, x, y))
+    history, _ = train(workload, batch_size=5, epochs=1, seed=seed, device="cpu")
     return {"history": history, "counts": history[["iteration", "samples"]]}
 
 
@@ -177,16 +179,25 @@ def test_another_configuration_is_measured():
     assert len(experiment.calls) == len(keys) == 3
 
 
-@pytest.mark.parametrize("module", ["training", "sampling", "plan"])  # named by the experiment, and behind it
-def test_changed_code_is_never_answered_from_an_old_record(module, copied_lib):
+@pytest.mark.parametrize(
+    "module, before, after, changed",
+    [
+        ("recipe", "momentum: float = 0.9", "momentum: float = 0.8", "lib.recipe.Recipe"),
+        ("sampling", "permutation(num_samples)", "permutation(num_samples)[::-1]", "lib.sampling.epoch_order"),
+        ("loading", "return -(-a // b)", "return (a + b - 1) // b", "lib.loading.ceil_div"),
+    ],
+)
+def test_changed_code_is_never_answered_from_an_old_record(module, before, after, changed, copied_lib):
     first = remember("engine", training, seed=0)
     path = copied_lib / f"{module}.py"
-    path.write_text(path.read_text(encoding="utf-8") + "\n# only words\n", encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    assert text.count(before) == 1
+    path.write_text(f"{text}\n# only words\n\n\ndef added():\n    return 1\n", encoding="utf-8")
     assert remember("engine", training, seed=0).provenance == first.provenance and len(training.calls) == 1
-    path.write_text(path.read_text(encoding="utf-8") + "\nSOMETHING = 1\n", encoding="utf-8")
-    changed = remember("engine", training, seed=0)
-    assert len(training.calls) == 2 and changed.key != first.key
-    assert changed.code[f"lib.{module}"] != first.code[f"lib.{module}"]
+    path.write_text(text.replace(before, after), encoding="utf-8")
+    again = remember("engine", training, seed=0)
+    assert len(training.calls) == 2 and again.key != first.key
+    assert fingerprint.changed(first.code, again.code) == [changed]
     remember("engine", training, seed=0)
     assert len(training.calls) == 2
 

@@ -28,6 +28,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from widget_views import STATE, VIEW, needs_python
 
+from lib.files import write_atomically
+
 ROOT = Path(__file__).resolve().parents[1]
 KEPT_METADATA = ("tags", "mystnb")
 MADE_FROM = "made_from"  # the digest in a twin's metadata
@@ -84,9 +86,7 @@ def write(md: Path):
             MADE_FROM: surroundings(notebook),
         }
     )
-    partial = md.with_suffix(".ipynb.partial")
-    partial.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
-    os.replace(partial, md.with_suffix(".ipynb"))
+    write_atomically(md.with_suffix(".ipynb"), nbformat.writes(notebook) + "\n")
 
 
 def is_stale(md: Path) -> bool:
@@ -185,7 +185,7 @@ def act(action: str, md: Path) -> list[str]:
     if action in ("format", "write", "update"):
         text = canonical(md)
         if text != md.read_text(encoding="utf-8"):
-            md.write_text(text, encoding="utf-8", newline="\n")
+            write_atomically(md, text)
     if action in ("write", "run") or action == "update" and is_stale(md):
         print(f"executing {md.name}", flush=True)
         run = execute if action == "run" else write

@@ -5,6 +5,7 @@ import html
 import numpy as np
 import traitlets
 
+from lib.checks import whole_number
 from lib.plan import TrainingPlan
 from lib.sampling import batches, epoch_order
 from lib.widgets.base import Widget, bundle, style
@@ -57,6 +58,9 @@ class PathViewer(Widget):
         feature, target = np.asarray(feature, dtype=float), np.asarray(target, dtype=float)
         if feature.ndim != 1 or feature.shape != target.shape:
             raise ValueError(f"feature has shape {feature.shape} and target {target.shape}, but both must be (N,).")
+        batch_size, epochs = (
+            whole_number(n, v, at_least=1) for n, v in (("batch_size", batch_size), ("epochs", epochs))
+        )
         TrainingPlan(len(feature), batch_size, epochs)  # refuses bad choices with a sentence
         inputs = np.column_stack([np.ones(len(feature)), feature])
         super().__init__(

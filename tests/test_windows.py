@@ -12,7 +12,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_build import BOOK, Book
 from test_twins import LESSON, Copy
+
+from grading.release import release
 
 ROOT = Path(__file__).resolve().parents[1]
 MODE = re.compile(r"[rwax][bt+]{0,2}")
@@ -171,8 +174,9 @@ def test_everything_imports_on_windows_and_widgets_keep_their_text():
 
 
 def test_the_twins_are_found_up_to_date_on_windows():
-    done = on_windows("tools/twins.py", "check")
-    assert (done.stdout, done.returncode) == ("", 0), done.stderr
+    checks = ["tests/test_twins.py", "-k", "up_to_date or canonical"]
+    done = on_windows("-m", "pytest", "-q", "-p", "no:cacheprovider", *checks)
+    assert done.returncode == 0 and "30 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_a_lesson_runs_on_windows():
@@ -198,3 +202,20 @@ def test_a_failing_cell_is_named_on_windows_whatever_its_letters(tmp_path):
     course.md.write_text(LESSON.replace("1 + 1", "'≤ ∞', 1 / 0"), encoding="utf-8")
     done = on_windows("tools/twins.py", "write", folder=tmp_path)
     assert done.returncode == 1 and "lesson.md fails in this cell" in done.stderr and "ZeroDivision" in done.stderr
+
+
+def test_a_book_is_built_on_windows(tmp_path):
+    book = Book(tmp_path)
+    book.md.write_text(LESSON.replace('"two"', '"zwölf ≤ ∞"').replace("# A lesson", "# Größe ≥ 1"), encoding="utf-8")
+    done = on_windows(str(BOOK), "build", ".", "-W", "--keep-going", "-n", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "zwölf ≤ ∞ 2" in book.page() and "Größe ≥ 1" in book.page()
+
+
+def test_a_student_checks_a_homework_on_windows(tmp_path):
+    student = release(ROOT / "exercises/hw01.md", tmp_path / "hw01") / "student"
+    notebook = student / "hw01.ipynb"
+    text = notebook.read_text(encoding="utf-8")
+    notebook.write_text(text.replace("your id", "jürgen"), encoding="utf-8")
+    done = on_windows("-m", "lib.homework", "hw01.ipynb", folder=student)
+    assert done.returncode == 1 and "q1: " in done.stdout and "is not set" not in done.stdout, done.stderr

@@ -8,6 +8,7 @@ each time.
 import builtins
 import io
 import locale
+import multiprocessing.context
 import os
 import signal
 import sys
@@ -40,6 +41,7 @@ locale.getpreferredencoding = lambda do_setlocale=True: CODE_PAGE
 locale.getencoding = lambda: CODE_PAGE
 for stream, errors in ((sys.stdin, "strict"), (sys.stdout, "strict"), (sys.stderr, "backslashreplace")):
     stream.reconfigure(encoding=CODE_PAGE, errors=errors)  # as in a pipe; a console there is UTF-8
+multiprocessing.context._default_context._default_context = multiprocessing.context._concrete_contexts["spawn"]
 for module, names in {
     os: ["fork", "sched_getaffinity", "mkfifo", "getloadavg"],
     signal: ["SIGALRM", "setitimer"],

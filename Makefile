@@ -10,8 +10,8 @@ export SEEDS
 export PYTHONDONTWRITEBYTECODE := 1
 
 LESSONS := $(wildcard lessons/*.md)
-LIB := $(shell find lib -name '*.py' -o -name '*.js' -o -name '*.css')
-BOOK := _config.yml _toc.yml references.bib claims.yml exercises/objectives.yml $(wildcard *.md) $(wildcard records/*.json) $(LESSONS) $(LIB) $(shell find assets tools -type f -not -name '*.pyc')
+LIB := $(shell find lib book -name '*.py' -o -name '*.js' -o -name '*.css')
+BOOK := _config.yml _toc.yml references.bib claims.yml contradictions.yml exercises/objectives.yml $(wildcard *.md) $(wildcard records/*.json) $(LESSONS) $(LIB) $(shell find assets tools -type f -not -name '*.pyc')
 
 .PHONY: help install book test lessons fresh gpu bench bench-grading release grade serve clean
 

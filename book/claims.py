@@ -38,7 +38,7 @@ def boxes(lessons: Path = ROOT / "lessons") -> list[dict]:
 class BoxData:
     """Tells MyST-NB that the data of a box are not to be shown: its HTML is."""
 
-    mime_priority_overrides = []
+    mime_priority_overrides: tuple = ()
 
     @staticmethod
     def handle_mime(renderer, data, inline):

@@ -8,6 +8,7 @@ import hashlib
 import html
 import io
 import re
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 
 INK, GRID = "#1f2328", "#d0d7de"
 COLORS = ("#0f5fa8", "#b84e00", "#00735c", "#8b3d88", "#5c5f66", "#7a6400")
-STYLE = {
+STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "course",
     "font.family": "sans-serif",

@@ -8,7 +8,6 @@ import hashlib
 import html
 import io
 import re
-from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -17,7 +16,7 @@ from matplotlib.figure import Figure
 
 INK, GRID = "#1f2328", "#d0d7de"
 COLORS = ("#0f5fa8", "#b84e00", "#00735c", "#8b3d88", "#5c5f66", "#7a6400")
-STYLE: dict[str, Any] = {
+STYLE: dict = {
     "svg.fonttype": "none",
     "svg.hashsalt": "course",
     "font.family": "sans-serif",

@@ -188,6 +188,6 @@ def _source(name: str, value: Any, names: dict) -> str:
         lines = linecache.getlines(file)
         for node in ast.walk(ast.parse("".join(lines))):
             if isinstance(node, ast.ClassDef) and node.name == value.__name__:
-                first = min(each.lineno for each in [node, *node.decorator_list])
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
                 return textwrap.dedent("".join(lines[first - 1 : node.end_lineno]))
     raise TypeError(f"The class {name} has no source that can be read here; move it to lib.")

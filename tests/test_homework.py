@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from grading.release import release
 from book import objectives
+from grading.release import release
 from lib.homework import checks, parameters
 from lib.homework.__main__ import code_cells
 

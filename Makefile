@@ -13,10 +13,10 @@ export PYTHONDONTWRITEBYTECODE := 1
 given = "$${$(1)/\#\~\//$$HOME/}"
 
 LESSONS := $(wildcard lessons/*.md)
-LIB := $(shell find lib -name '*.py' -o -name '*.js' -o -name '*.css')
-BOOK := _config.yml _toc.yml references.bib claims.yml exercises/objectives.yml $(wildcard *.md) $(wildcard records/*.json) $(LESSONS) $(LIB) $(shell find assets tools -type f -not -name '*.pyc')
+LIB := $(shell find lib book -name '*.py' -o -name '*.js' -o -name '*.css')
+BOOK := _config.yml _toc.yml references.bib claims.yml contradictions.yml exercises/objectives.yml $(wildcard *.md) $(wildcard records/*.json) $(LESSONS) $(LIB) $(shell find assets tools -type f -not -name '*.pyc')
 
-.PHONY: help install book test lessons fresh gpu bench bench-grading release grade serve clean
+.PHONY: help install book test lint lessons fresh records gpu bench bench-grading release grade serve clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
@@ -36,7 +36,12 @@ _build/html/.up-to-date: .venv/installed $(BOOK)
 	$(BIN)/jupyter-book build . -W --keep-going -n
 	@touch $@
 
-test: book  ## counts against PyTorch, twins against a new run, pages against the rules
+lint: .venv/installed  ## format, likely bugs and type hints, as pre-commit has them
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint book  ## counts against PyTorch, twins against a new run, pages against the rules
 	$(BIN)/python -m pytest --exitfirst --numprocesses logical --maxprocesses 4 --dist loadfile
 
 ifdef SEEDS  # other seeds are for checking: the stored lessons stay as they are
@@ -47,10 +52,14 @@ lessons: .venv/installed  ## write the executed .ipynb twin of each lesson that 
 endif
 
 fresh: .venv/installed  ## measure everything anew, keep nothing: do all verdicts hold? (SEEDS=other: with other seeds)
+	$(BIN)/python -m lib.experiments.long check
 	rm -rf .cache/fresh-records && mkdir -p .cache/fresh-records
 	$(if $(KEEP),cp $(call given,KEEP) .cache/fresh-records)
 	EPOCH_RECORDS="$$PWD/.cache/fresh-records" $(BIN)/python tools/twins.py run $(shell grep -l lib.experiments lessons/*.md)
 	@cd .cache/fresh-records && echo "Records of this run:" && ls *.json
+
+records: .venv/installed  ## the records that take too long for a page; stopped, it goes on where it was
+	env -u TQDM_DISABLE $(BIN)/python -m lib.experiments.long make
 
 gpu: .venv/installed  ## on a machine with a CUDA GPU: its records beside the CPU's; then do all verdicts hold there?
 	$(BIN)/python -m lib.experiments.course

@@ -93,7 +93,7 @@ def copy_shared(name: str, folder: Path):
     for module in SHARED:
         shutil.copy(ROOT / "lib" / module, folder / module)
     for module in sorted((ROOT / "lib" / "homework").glob("*.py")):
-        if module.stem == name or module.stem != "objectives" and not re.match(r"hw\d", module.name):
+        if module.stem == name or not re.match(r"hw\d", module.name):
             shutil.copy(module, folder / "homework" / module.name)
 
 

@@ -56,7 +56,7 @@ def whole_number(name: str, value: Any, at_least: int | None = None, at_most: in
 
 def _index(value: Any) -> int | None:
     """``value`` as Python's indexing takes it; None if that refuses it, or it is a truth value, or an array."""
-    if isinstance(value, bool) or "bool" in str(getattr(value, "dtype", "")) or getattr(value, "ndim", 0):
+    if isinstance(value, bool) or "bool" in str(getattr(value, "dtype", "")) or getattr(value, "ndim", None):
         return None
     try:
         return operator.index(value)

@@ -3,6 +3,7 @@
 import html
 from dataclasses import dataclass
 
+MIME = "application/vnd.epoch.claim+json"  # of a box's data, beside its text and its HTML
 VERDICTS = ("holds", "holds only if", "does not hold")
 
 
@@ -48,6 +49,21 @@ class ClaimTested:
             raise AssertionError(
                 f"The numbers no longer support the verdict {self.verdict!r} on {self.claim!r}: {self.finding}"
             )
+
+    def as_data(self) -> dict:
+        """What the page of all claims reads from the executed lessons; ``ids`` as a list."""
+        ids = [each.strip() for each in self.ids.split(",") if each.strip()]
+        return {
+            "ids": ids,
+            "claim": self.claim,
+            "verdict": self.verdict,
+            "precisely": self.precisely,
+            "found": self.finding,
+            "held_fixed": self.held_fixed,
+        }
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        return {MIME: self.as_data()}
 
     def _rows(self):
         return [

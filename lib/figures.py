@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 INK, GRID = "#1f2328", "#d0d7de"
 COLORS = ("#0f5fa8", "#b84e00", "#00735c", "#8b3d88", "#5c5f66", "#7a6400")
-STYLE = {
+STYLE: dict = {
     "svg.fonttype": "none",
     "svg.hashsalt": "course",
     "font.family": "sans-serif",

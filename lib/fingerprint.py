@@ -185,8 +185,9 @@ def _source(name: str, value: Any, names: dict) -> str:
         return textwrap.dedent(inspect.getsource(value))
     makers = [*vars(value).values(), *(each for each in names.values() if getattr(each, "__globals__", None) is names)]
     for file in dict.fromkeys(each.__code__.co_filename for each in makers if isinstance(each, FunctionType)):
-        source = "".join(linecache.getlines(file))
-        for node in ast.walk(ast.parse(source)):
+        lines = linecache.getlines(file)
+        for node in ast.walk(ast.parse("".join(lines))):
             if isinstance(node, ast.ClassDef) and node.name == value.__name__:
-                return textwrap.dedent(ast.get_source_segment(source, node, padded=True))
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                return textwrap.dedent("".join(lines[first - 1 : node.end_lineno]))
     raise TypeError(f"The class {name} has no source that can be read here; move it to lib.")

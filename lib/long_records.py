@@ -147,7 +147,8 @@ class LongRecord(Record):
         if seed is None:
             seed = int(os.environ.get("SPOT_SEED") or datetime.datetime.now(datetime.UTC).strftime("%Y%m%d"))
         seed = whole_number("seed", seed, at_least=0)
-        started, done, there = time.monotonic(), [], 0.0
+        started, there = time.monotonic(), 0.0
+        done: list[int] = []
         for number in self.part(seed, seconds, num_runs):
             cost, here = self.provenance["runs"][number]["seconds"], time.monotonic() - started
             if done and here + cost * max(1.0, here / max(there, 1e-3)) > seconds:
@@ -259,11 +260,11 @@ def _measure(name: str, experiment: Callable, configuration: dict):
             finished[canonical(each)] = load(_piece(each), folder)  # exactly what a later start would get
             _refuse_other_forms(name, finished.values())
     if failed:
-        settings, error = next(iter(failed.items()))
+        settings, first = next(iter(failed.items()))
         raise RuntimeError(
-            f"{len(failed)} of {len(runs)} runs of {name} failed, the first with {settings}: {type(error).__name__}: "
-            f"{error}. The others are kept; mend what failed and start again."
-        ) from error
+            f"{len(failed)} of {len(runs)} runs of {name} failed, the first with {settings}: {type(first).__name__}: "
+            f"{first}. The others are kept; mend what failed and start again."
+        ) from first
     parts = [finished[canonical(each)] for each in runs]
     save(name, Record(_below_each_other(parts), configuration, code, _together(runs, parts)))
     shutil.rmtree(folder, ignore_errors=True)

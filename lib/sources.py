@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 ANYTHING = {"exec", "eval", "__import__"}  # functions with which code may reach anything,
 ANY_ATTRIBUTE = {"import_module", "__subclasses__"}  # and such attributes
@@ -29,6 +30,9 @@ Reference = tuple[str, tuple[str, ...]]  # a name, and the attributes read from 
 
 class _Wordless(ast.NodeTransformer):
     """Takes out docstrings, type hints, and the wording of errors and warnings."""
+
+    def __init__(self):
+        self.fields: set[ast.AnnAssign] = set()
 
     def generic_visit(self, node):
         super().generic_visit(node)
@@ -55,13 +59,11 @@ class _Wordless(ast.NodeTransformer):
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ClassDef(self, node):
-        for each in node.body:
-            if isinstance(each, ast.AnnAssign):  # with or without a type, it makes a field of a dataclass
-                each.is_field = True
+        self.fields.update(each for each in node.body if isinstance(each, ast.AnnAssign))
         return self.generic_visit(node)
 
     def visit_AnnAssign(self, node):
-        if getattr(node, "is_field", False):
+        if node in self.fields:  # having a type, whichever, makes it a field of a dataclass
             if not re.search("ClassVar|InitVar|KW_ONLY", ast.dump(node.annotation)):
                 node.annotation = ast.Constant(None)
         elif node.value is None:
@@ -213,9 +215,10 @@ class Module:
 
 def _changed(statement: Statement) -> set[str]:
     """Names that a statement at the top of a module binds, or whose objects it changes; ON_IMPORT where unclear."""
-    found, waiting = set(), [statement]
+    found: set[str] = set()
+    waiting: list[ast.AST] = [statement]
     while waiting:
-        node = waiting.pop()
+        node: Any = waiting.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             found.add(node.name)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -250,7 +253,8 @@ class Library:
     """The modules of ``lib`` below a folder, and what is reached from a start."""
 
     def __init__(self, folder: Path):
-        self.folder, self._read = folder, {}
+        self.folder = folder
+        self._read: dict[str, Module] = {}
 
     def modules(self, prefix: str) -> list[str]:
         """Names of the modules in a package, itself included."""
@@ -269,6 +273,7 @@ class Library:
     def module(self, name: str) -> Module:
         if name not in self._read:
             path = self.file(name)
+            assert path is not None, name
             package = name if path.name == "__init__.py" else name.rpartition(".")[0]
             self._read[name] = _cut(name, package, path.read_text(encoding="utf-8"))
         return self._read[name]
@@ -325,7 +330,7 @@ class Library:
             if ANY_ATTRIBUTE & {getattr(node, "attr", None), getattr(node, "id", None)}:
                 yield from self.all_of()
             elif isinstance(node, ast.Constant) and re.fullmatch(r"lib(\.\w+)+\.?", str(node.value)):
-                yield from self.located(node.value.rstrip("."))  # python -m lib.distributed
+                yield from self.located(str(node.value).rstrip("."))  # python -m lib.distributed
 
     def parents(self, target: str) -> list[str]:
         """The modules that importing a dotted name runs: packages before what is in them."""

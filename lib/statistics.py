@@ -1,4 +1,4 @@
-"""From many runs to a statement: intervals over seeds, choices from a grid, fitted laws.
+"""From many runs to a statement: intervals over seeds, steps to a target, fitted laws.
 
 Run tables are those of ``lib.training.train`` with the columns ``batch_size`` and
 ``seed`` (and ``learning_rate``, ``optimizer``) beside: one row a run and evaluation.
@@ -6,9 +6,11 @@ Run tables are those of ``lib.training.train`` with the columns ``batch_size`` a
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 CLOCKS = ("iteration", "epoch", "batches", "samples", "seconds")
@@ -39,7 +41,7 @@ class Interval:
         return f"{estimate} ± {width}" if symmetric else f"{estimate} ({low} to {high})"
 
 
-def mean_interval(values: Sequence[float], least: int = 5) -> Interval:
+def mean_interval(values: ArrayLike, least: int = 5) -> Interval:
     """Mean and t-based 95 % interval of one number per seed; ``least`` seeds or more, all of them finite."""
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or len(values) < max(2, least):
@@ -127,7 +129,7 @@ def bootstrap_interval(
     low, high = np.quantile(found[1:], [outside, 1 - outside], axis=0)
     if found.ndim == 1:
         return Interval(float(found[0]), float(low), float(high), num)
-    return [Interval(*map(float, each), num) for each in zip(found[0], low, high)]
+    return [Interval(float(a), float(b), float(c), num) for a, b, c in zip(found[0], low, high)]
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class PowerLaw:
         return self.factor * np.asarray(x, dtype=float) ** self.exponent.estimate
 
 
-def power_law(x: Sequence[float], y: Sequence[float], least: int = 4) -> PowerLaw:
+def power_law(x: ArrayLike, y: ArrayLike, least: int = 4) -> PowerLaw:
     """Least-squares line through (log x, log y), such as best learning rates against batch sizes.
 
     The exponent's t-based 95 % interval assumes points that scatter independently about
@@ -158,52 +160,6 @@ def power_law(x: Sequence[float], y: Sequence[float], least: int = 4) -> PowerLa
         float(np.exp(line.intercept)),
         Interval(float(line.slope), float(line.slope - half), float(line.slope + half), len(x)),
     )
-
-
-def best_of_grid(
-    runs: pd.DataFrame,
-    value: str,
-    by: str | list[str] = "batch_size",
-    grid: str = "learning_rate",
-    *,
-    lower_is_better: bool = True,
-    statistic: str = "mean",
-    edge: str = "refuse",
-) -> pd.DataFrame:
-    """The best grid value of each group, by the mean or median of ``value`` over seeds.
-
-    A run that diverged or did not reach its target (``value`` infinite or missing) counts
-    as worst of all: it spoils the mean of its grid value, and the median when there are
-    many. A best value at the first or last grid point may have a better one beyond it:
-    ``edge="refuse"`` raises, ``edge="flag"`` says so in the column ``on_edge``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The columns ``by``, ``grid``, ``value`` (its statistic at the best grid value), ``on_edge``.
-    """
-    if statistic not in ("mean", "median") or edge not in ("refuse", "flag"):
-        raise ValueError(
-            f"statistic is {statistic!r} and edge {edge!r}, but they must be 'mean' or 'median' and 'refuse' or 'flag'."
-        )
-    by = [by] if isinstance(by, str) else list(by)
-    _refuse_repeated(runs, by + [grid, "seed"])
-    worst = np.inf if lower_is_better else -np.inf
-    scored = runs.assign(**{value: runs[value].astype(float).where(np.isfinite(runs[value]), worst)})
-    scores = scored.groupby(by + [grid])[value].agg([statistic, "size"]).reset_index()
-    rows = []
-    for key, group in scores.groupby(by):
-        where = ", ".join(f"{name} {part}" for name, part in zip(by, key))
-        if group["size"].nunique() > 1:
-            raise ValueError(f"Not every {grid} at {where} was run with equally many seeds; run the missing ones.")
-        best = group.loc[group[statistic].idxmin() if lower_is_better else group[statistic].idxmax()]
-        if not np.isfinite(best[statistic]):
-            raise ValueError(f"No {grid} at {where} has a finite {value}; widen the grid or lengthen the runs.")
-        on_edge = best[grid] in (group[grid].min(), group[grid].max())
-        if on_edge and edge == "refuse":
-            raise ValueError(f"The best {grid} at {where} is {best[grid]:g}, on the edge of its grid; widen the grid.")
-        rows.append((*key, best[grid], best[statistic], on_edge))
-    return pd.DataFrame(rows, columns=[*by, grid, value, "on_edge"])
 
 
 def steps_to_target(
@@ -296,7 +252,7 @@ def critical_batch_size(
         ).x
         return np.exp(residuals(log_b_crit).mean()), np.exp(log_b_crit)
 
-    s_min, b_crit = bootstrap_interval(table, fit, least, num_resamples, seed)
+    s_min, b_crit = cast(list[Interval], bootstrap_interval(table, fit, least, num_resamples, seed))
     return CriticalBatchSize(s_min, b_crit, bool(sizes.min() <= b_crit.low and b_crit.high <= sizes.max()))
 
 

@@ -570,6 +570,7 @@ def experiment(kind=Task):
     [
         ("2 * helper", "3 * helper"),
         ("size: int = 1", "size: int = 2"),
+        ("@dataclasses.dataclass", "@dataclasses.dataclass(frozen=True)"),
         ("floor", "ceil"),
         ("import sin as f", "import cos as f"),
         ("import math as m", "import numpy as m"),

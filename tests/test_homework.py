@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from book import objectives
 from grading.release import release
-from lib.homework import checks, objectives, parameters
+from lib.homework import checks, parameters
 from lib.homework.__main__ import code_cells
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,7 +7,6 @@ from scipy import stats
 
 from lib.statistics import (
     Interval,
-    best_of_grid,
     bootstrap_interval,
     critical_batch_size,
     intervals,
@@ -155,54 +154,6 @@ def test_power_law_refuses(x, y, message):
 
 
 # Choosing from a grid
-
-
-def grid(losses):
-    """One batch size; ``losses[learning_rate]`` holds a loss for each seed."""
-    return table(
-        batch_size=32,
-        **{
-            name: column
-            for name, column in zip(
-                ("learning_rate", "seed", "test_loss"),
-                zip(*[(rate, seed, loss) for rate, each in losses.items() for seed, loss in enumerate(each)]),
-            )
-        },
-    )
-
-
-def test_the_best_of_a_grid_inside_it():
-    best = best_of_grid(grid({0.1: [3, 3], 0.2: [1, 2], 0.4: [2, 2]}), "test_loss")
-    assert best.to_dict("records") == [{"batch_size": 32, "learning_rate": 0.2, "test_loss": 1.5, "on_edge": False}]
-    highest = best_of_grid(grid({0.1: [3, 3], 0.2: [4, 5], 0.4: [2, 2]}), "test_loss", lower_is_better=False)
-    assert highest["learning_rate"].tolist() == [0.2]
-
-
-@pytest.mark.parametrize("losses", [{0.1: [1], 0.2: [2]}, {0.1: [2], 0.2: [1]}, {0.2: [1]}])
-def test_an_optimum_on_the_edge_is_refused_or_flagged(losses):
-    with pytest.raises(ValueError, match="on the edge of its grid; widen the grid"):
-        best_of_grid(grid(losses), "test_loss")
-    assert best_of_grid(grid(losses), "test_loss", edge="flag")["on_edge"].tolist() == [True]
-
-
-def test_a_diverged_neighbour_bounds_the_grid_but_never_wins():
-    best = best_of_grid(grid({0.1: [3, 3, 3], 0.2: [2, 2, 2], 0.4: [0, 0, np.nan]}), "test_loss")
-    assert best["learning_rate"].tolist() == [0.2]
-    best = best_of_grid(grid({0.1: [3, 3, 3], 0.2: [2, 2, np.nan], 0.4: [2, 3, 3]}), "test_loss", statistic="median")
-    assert best["learning_rate"].tolist() == [0.2] and best["test_loss"].tolist() == [2]
-
-
-def test_best_of_grid_refuses_what_it_cannot_compare():
-    with pytest.raises(ValueError, match="has a finite test_loss"):
-        best_of_grid(grid({0.1: [np.nan], 0.2: [np.inf]}), "test_loss")
-    with pytest.raises(ValueError, match="equally many seeds"):
-        best_of_grid(grid({0.1: [1], 0.2: [1, 2], 0.4: [1, 2]}), "test_loss")
-    with pytest.raises(ValueError, match="two rows"):
-        best_of_grid(pd.concat([grid({0.1: [1]})] * 2), "test_loss")
-    with pytest.raises(ValueError, match="statistic is 'mode'"):
-        best_of_grid(grid({0.1: [1]}), "test_loss", statistic="mode")
-    with pytest.raises(ValueError, match="edge 'ignore'"):
-        best_of_grid(grid({0.1: [1]}), "test_loss", edge="ignore")
 
 
 # Steps to a target and the critical batch size

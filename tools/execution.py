@@ -1,7 +1,7 @@
 """How lessons are executed: without progress bars, on all cores, and again when what they call has changed.
 
 Jupyter Book's execution cache knows a lesson by its own cells alone. Here a digest of
-``lib/``, the records and the pinned packages is kept beside the cache; when it differs,
+``lib/``, ``book/``, the records and the pinned packages is kept beside the cache; when it differs,
 the cache is emptied and every lesson is read again. Reading executes one lesson after the
 other; so they are executed before, side by side, and reading finds them in the cache.
 """
@@ -27,9 +27,9 @@ def code_digest(root: Path) -> str:
     """Digest of everything outside a lesson that its results may depend on: code, records, packages."""
     files = sorted(
         f
-        for folder in ("lib", "records")
+        for folder in ("lib", "book", "records")
         for f in (root / folder).rglob("*")
-        if f.is_file() and "__pycache__" not in f.parts
+        if f.is_file() and not {"__pycache__", ".unfinished"} & set(f.parts)
     )
     digest = hashlib.sha256()
     for file in [*files, root / "constraints.txt", root / "requirements.txt"]:

@@ -41,10 +41,6 @@ class Question:
     def points(self) -> float:
         return sum(case.points for case in self.cases)
 
-    @property
-    def num_hidden(self) -> int:
-        return sum(case.hidden for case in self.cases)
-
 
 @dataclass(frozen=True)
 class Outcome:

@@ -57,6 +57,6 @@ class Widget(anywidget.AnyWidget):
         return self.sentence()
 
     def _repr_mimebundle_(self, **kwargs) -> tuple[dict, dict]:
-        data, metadata = super()._repr_mimebundle_(**kwargs)
+        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
         text = f'<div class="widget-text"><p>{html.escape(self.sentence())}</p>{self.details()}</div>'
         return {**data, "text/plain": repr(self), "text/html": text}, metadata

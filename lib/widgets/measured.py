@@ -33,7 +33,7 @@ class FourClocks(Widget):
 
     _esm = bundle("four_clocks")
     _css = style("chart")
-    series = traitlets.List().tag(sync=True)
+    series: traitlets.List = traitlets.List().tag(sync=True)
     clocks = traitlets.Dict().tag(sync=True)
     values = traitlets.Dict().tag(sync=True)
     clock = traitlets.Unicode().tag(sync=True)
@@ -113,7 +113,7 @@ class StepsToTarget(Widget):
 
     _esm = bundle("steps_to_target")
     _css = style("chart")
-    points = traitlets.List().tag(sync=True)
+    points: traitlets.List = traitlets.List().tag(sync=True)
     law = traitlets.Dict().tag(sync=True)
     target = traitlets.Unicode().tag(sync=True)
 

@@ -39,7 +39,7 @@ class PathViewer(Widget):
     _css = style("path_viewer")
     feature = traitlets.List(traitlets.Float()).tag(sync=True)
     target = traitlets.List(traitlets.Float()).tag(sync=True)
-    orders = traitlets.List().tag(sync=True)
+    orders: traitlets.List = traitlets.List().tag(sync=True)
     start = traitlets.List(traitlets.Float()).tag(sync=True)
     optimum = traitlets.List(traitlets.Float()).tag(sync=True)
     batch_size = traitlets.Int().tag(sync=True)

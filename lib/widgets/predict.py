@@ -39,7 +39,7 @@ class Predict(Widget):
     question = traitlets.Unicode().tag(sync=True)
     answer = traitlets.Union([traitlets.Float(), traitlets.Unicode()]).tag(sync=True)
     why = traitlets.Unicode().tag(sync=True)
-    wrong = traitlets.List().tag(sync=True)
+    wrong: traitlets.List = traitlets.List().tag(sync=True)
     choices = traitlets.List(traitlets.Unicode()).tag(sync=True)
     tolerance = traitlets.Float().tag(sync=True)
 

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def objectives() -> dict[tuple[int, int], str]:
     """The objectives of all lessons: (lesson, number in its list from 1) and the sentence."""
     found = {}
     for path in sorted((ROOT / "lessons").glob("*.md")):
-        block = re.search(r"\{admonition\} What you will learn\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)[
-            1
-        ]
+        text = path.read_text(encoding="utf-8")
+        block = "".join(re.findall(r"\{admonition\} What you will learn\n(.*?)```", text, re.DOTALL)[:1])
         for number, sentence in enumerate(re.findall(r"^- (.*)$", block, re.MULTILINE), start=1):
             found[int(path.name[:2]), number] = sentence
     return found
@@ -23,7 +22,7 @@ def objectives() -> dict[tuple[int, int], str]:
 
 def checked() -> dict[tuple[int, int], list[str]]:
     """For each objective the questions that check it, as in ``hw01 q1``; written down in exercises/objectives.yml."""
-    found = {}
+    found: dict[tuple[int, int], list[str]] = {}
     for homework, questions in yaml.safe_load(
         (ROOT / "exercises" / "objectives.yml").read_text(encoding="utf-8")
     ).items():

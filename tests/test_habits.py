@@ -1,0 +1,56 @@
+"""The files by which others recognise a well-kept project say what is true."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_the_citation_is_of_this_version_and_licence():
+    citation = yaml.safe_load(read("CITATION.cff"))
+    assert {"cff-version", "message", "title", "authors", "version"} <= citation.keys()
+    assert citation["version"] == PROJECT["project"]["version"]
+    assert citation["license"] == "BSD-3-Clause" and "Redistribution and use" in read("LICENSE")
+
+
+def test_the_change_log_knows_this_version():
+    headings = re.findall(r"^## (.*)$", read("CHANGELOG.md"), flags=re.MULTILINE)
+    assert headings[0] == "Unreleased" and PROJECT["project"]["version"] in headings
+
+
+def test_every_hook_runs_a_program_of_the_environment_and_loads_nothing():
+    subprocess.run(
+        [sys.executable, "-m", "pre_commit", "validate-config", ROOT / ".pre-commit-config.yaml"], check=True
+    )
+    configuration = yaml.safe_load(read(".pre-commit-config.yaml"))
+    assert [repository["repo"] for repository in configuration["repos"]] == ["local"]
+    for hook in configuration["repos"][0]["hooks"]:
+        program = hook["entry"].split()[0]
+        assert hook["language"] == "system" and program.startswith(".venv/bin/")
+        assert f"\n{Path(program).name}==" in read("requirements.txt")
+
+
+def test_types_are_checked_in_all_but_the_modules_that_are_named():
+    mypy = PROJECT["tool"]["mypy"]
+    assert set(mypy["packages"]) == {name.split(".")[0] for name in PROJECT["tool"]["setuptools"]["packages"]}
+    unchecked = [name for each in mypy["overrides"] if each.get("ignore_errors") for name in each["module"]]
+    for name in unchecked:
+        path = ROOT.joinpath(*name.removesuffix(".*").split("."))
+        assert path.is_dir() or path.with_suffix(".py").exists(), f"{name} is gone; take it out of pyproject.toml"
+    assert not [name for name in unchecked if name in ("lib", "lib.*", "book", "book.*")]
+
+
+def test_make_test_starts_with_what_the_hooks_ask():
+    recipe = re.search(r"^lint:.*\n((\t.*\n)+)", read("Makefile"), flags=re.MULTILINE)[1]
+    assert all(each in recipe for each in ("ruff format --check .", "ruff check .", "mypy"))
+    assert re.search(r"^test: lint\b", read("Makefile"), flags=re.MULTILINE)

@@ -1,5 +1,5 @@
-"""Markup of the pages: what misleads screen readers (an empty header cell, roles that no longer exist), and the
-links from the boxes of the lessons to the claims, which a notebook cannot know.
+"""Markup of the pages: what misleads screen readers (an empty header cell, roles that no longer exist), empty
+lines at the end of code, and the links from the boxes of the lessons to the claims, which a notebook cannot know.
 """
 
 import re
@@ -7,6 +7,7 @@ import re
 REPLACED = {
     "<th></th>": "<td></td>",  # pandas: the corner above the index
     ' role="doc-biblioentry"': "",  # docutils
+    "\n\n\n</pre>": "\n</pre>",  # a part of a module, up to its next function
     '<div role="list" class="citation-list">': '<div class="citation-list">',  # its children are no list items
 }
 

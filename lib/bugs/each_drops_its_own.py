@@ -1,4 +1,4 @@
-"""A stream of 46 samples, shared by two workers, in full batches of 8.
+"""A stream of 46 samples, shared by two workers, in whole batches of 8.
 
 The result: batches that arrive.
 """
@@ -15,8 +15,8 @@ class Samples(IterableDataset):
 class Batches(IterableDataset):
     def __iter__(self):
         worker = get_worker_info()
-        full = [list(range(start, start + 8)) for start in range(0, 46 - 7, 8)]
-        return iter(full[worker.id :: worker.num_workers])
+        whole = [list(range(start, start + 8)) for start in range(0, 46 - 7, 8)]
+        return iter(whole[worker.id :: worker.num_workers])
 
 
 def wrong():
@@ -30,5 +30,5 @@ def right():
 
 
 def error(batches):
-    """Full batches that were dropped."""
+    """Whole batches that were dropped."""
     return 46 // 8 - batches

@@ -8,7 +8,7 @@ from collections import Counter
 from torch.utils.data.distributed import DistributedSampler
 
 each = -(-10_001 // 8)  # padded, so that every device has equally many
-kept = 8 * (each // 100 * 100)  # visits in full batches
+kept = 8 * (each // 100 * 100)  # visits in whole batches
 
 
 def wrong():

@@ -86,8 +86,10 @@ def test_an_entry_is_whole(name):
 
 def test_lines_fit_the_page():
     for name in bugs.NAMES:
-        for line in (ROOT / "lib/bugs" / f"{name}.py").read_text(encoding="utf-8").splitlines():
-            assert len(line) <= 84, f"{name}: {line}"
+        program = (ROOT / "lib/bugs" / f"{name}.py").read_text(encoding="utf-8")
+        remedy = program.split("\ndef right")[1].split("\ndef error")[0]  # stands in a box
+        for text, width in [(program, 84), (remedy, 76)]:
+            assert [line for line in text.splitlines() if len(line) > width] == [], name
 
 
 def unbound(text, code):

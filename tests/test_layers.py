@@ -25,7 +25,7 @@ FLOORS = [  # modules, and the packages they may need beside the standard librar
         },
         NUMBERS | {"torch", "tqdm", "numba", "joblib", "threadpoolctl"},
     ),
-    ({"records", "figures"}, NUMBERS | {"matplotlib", "cycler", "filelock"}),
+    ({"records", "figures", "dictionary"}, NUMBERS | {"matplotlib", "cycler", "filelock"}),
 ]
 MODULES = sorted(p for p in LIB.glob("*.py") if p.stem != "__init__")
 

@@ -17,6 +17,7 @@ def tidy(app, pagename, templatename, context, doctree):
         return
     for old, new in REPLACED.items():
         context["body"] = context["body"].replace(old, new)
+    context["body"] = re.sub(r'(std-term">[^<]*)((?:</\w+>)+)(e?s)\b', r"\1\3\2", context["body"])  # {term}`batch`es
     if "claims" in app.env.found_docs:
         page = context["pathto"]("claims")
         context["body"] = re.sub(

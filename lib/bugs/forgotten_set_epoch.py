@@ -9,12 +9,12 @@ samples = range(200)
 
 
 def wrong():
-    sampler = DistributedSampler(samples, num_replicas=2, rank=0, shuffle=True)
+    sampler = DistributedSampler(samples, 2, rank=0, shuffle=True)
     return [list(sampler) for epoch in range(5)]
 
 
 def right():
-    sampler = DistributedSampler(samples, num_replicas=2, rank=0, shuffle=True)
+    sampler = DistributedSampler(samples, 2, rank=0, shuffle=True)
     orders = []
     for epoch in range(5):
         sampler.set_epoch(epoch)

@@ -14,8 +14,8 @@ def wrong():
 
 
 def right():
-    drop_last = len(samples) >= batch_size  # never the only batch there is
-    loader = DataLoader(samples, batch_size, shuffle=True, drop_last=drop_last)
+    drop = len(samples) >= batch_size  # never the only batch there is
+    loader = DataLoader(samples, batch_size, shuffle=True, drop_last=drop)
     return [sum(1 for batch in loader) for epoch in range(3)]
 
 

@@ -25,7 +25,8 @@ def wrong():
 def right():
     parts = []
     for text in texts:
-        parts += [min(length, text - start) for start in range(0, text, length)]
+        starts = range(0, text, length)
+        parts += [min(length, text - start) for start in starts]
     return pack(parts)
 
 

@@ -17,7 +17,7 @@ def wrong():
 
 
 def right():
-    return [len(list(generator())) for epoch in range(3)]  # each time a new one
+    return [len(list(generator())) for epoch in range(3)]  # a new one each
 
 
 def error(batches):

@@ -22,7 +22,12 @@ FLOORS = [
         "replicas kernel_replicas profiling sweep noise_scale distributed",
         NUMBERS | {"torch", "tqdm", "numba", "joblib", "threadpoolctl"},
     ),
-    ("records and figures", "records long_records figures", NUMBERS | {"filelock", "tqdm", "matplotlib", "cycler"}),
+    ("bugs", "bugs.*", NUMBERS | {"torch"}),
+    (
+        "records and figures",
+        "records long_records figures dictionary",
+        NUMBERS | {"filelock", "tqdm", "matplotlib", "cycler"},
+    ),
     ("experiments", "experiments.*", NUMBERS | {"torch", "tqdm", "joblib"}),
 ]
 LIB = Path(__file__).resolve().parents[1] / "lib"

@@ -1,5 +1,6 @@
-"""Markup of the pages: what misleads screen readers (an empty header cell, roles that no longer exist), the row
-numbers of pandas, and the links from the boxes of the lessons to the claims, which a notebook cannot know.
+"""Markup of the pages: what misleads screen readers (an empty header cell, roles that no longer exist), empty lines at
+the end of code, the row numbers of pandas, and the links from the boxes of the lessons to the claims, which a notebook
+cannot know.
 """
 
 import re
@@ -7,6 +8,7 @@ import re
 REPLACED = {
     "<th></th>": "<td></td>",  # pandas: the corner above the index
     ' role="doc-biblioentry"': "",  # docutils
+    "\n\n\n</pre>": "\n</pre>",  # a part of a module, up to its next function
     '<div role="list" class="citation-list">': '<div class="citation-list">',  # its children are no list items
 }
 TABLE = re.compile(r'<table\b[^>]*class="dataframe\b.*?</table>', re.DOTALL)  # as pandas writes a DataFrame
@@ -37,6 +39,7 @@ def tidy(app, pagename, templatename, context, doctree):
     context["body"] = TABLE.sub(lambda table: without_row_numbers(table[0]), context["body"])
     for old, new in REPLACED.items():
         context["body"] = context["body"].replace(old, new)
+    context["body"] = re.sub(r'(std-term">[^<]*)((?:</\w+>)+)(e?s)\b', r"\1\3\2", context["body"])  # {term}`batch`es
     if "claims" in app.env.found_docs:
         page = context["pathto"]("claims")
         context["body"] = re.sub(

@@ -6,8 +6,8 @@ Run from the project's folder, on a machine that does nothing else::
     python -m bench.throughput --quick    # writes nothing; about two minutes
 
 The network is the multilayer perceptron 40-100-100-10 on MNIST-1D with 10,000 samples,
-plain SGD, float32, one thread. Peers take part if ``bench/requirements-peers.txt`` is
-installed. All contestants take turns, ``--repeats`` times, so that a slow minute of the
+plain SGD, float32, one thread; then, without the peers, two convolutional networks. Peers
+take part if ``bench/requirements-peers.txt`` is installed. All contestants take turns, ``--repeats`` times, so that a slow minute of the
 machine hits each of them; the table shows medians. The clock is CPU time, all threads
 added up; only the last line of the whole sweep is wall time.
 """
@@ -19,7 +19,9 @@ import platform
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -40,7 +42,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from lib.data import Dataset, mnist1d
 from lib.evaluation import mean_loss
 from lib.files import write_atomically
-from lib.models import initialized, mlp
+from lib.models import cnn, initialized, mlp
 from lib.sweep import sweep
 from lib.training import train
 from lib.workload import classification
@@ -48,6 +50,8 @@ from lib.workload import classification
 RATE = 0.05
 FLOP = 2 * (3 * (100 * 100 + 100 * 10) + 2 * 40 * 100)  # of a sample's forward and backward pass
 ITERATIONS = {1: 2000, 8: 1500, 32: 1000, 128: 500, 500: 150, 10_000: 5}  # of the textbook loop in one turn
+NETWORKS = {"CNN": cnn, "CNN with batch normalisation": partial(cnn, batch_norm=True)}
+NETWORK_ITERATIONS = {8: 400, 32: 300, 128: 100, 500: 30}
 SWEEP = {
     "batch_size": [1, 8, 32, 64, 128, 500, 1024, 10_000],
     "learning_rate": [0.01, 0.02, 0.05, 0.1, 0.2],
@@ -56,28 +60,28 @@ SWEEP = {
 PACKAGES = ("torch", "numpy", "numba", "joblib", "jax", "jaxlib", "lightning", "skorch", "keras")
 
 
-def textbook(data: Dataset, batch_size: int, iterations: int) -> int:
+def textbook(data: Dataset, batch_size: int, iterations: int, model: Callable = mlp) -> int:
     loader = DataLoader(
         TensorDataset(torch.from_numpy(data.x_train), torch.from_numpy(data.y_train)),
         batch_size=batch_size,
         shuffle=True,
     )
-    model = mlp()
-    update = torch.optim.SGD(model.parameters(), lr=RATE)
+    network = model()
+    update = torch.optim.SGD(network.parameters(), lr=RATE)
     done = samples = 0
     while True:
         for x, y in loader:
             update.zero_grad()
-            F.cross_entropy(model(x), y).backward()
+            F.cross_entropy(network(x), y).backward()
             update.step()
             done, samples = done + 1, samples + len(x)
             if done == iterations:
                 return samples
 
 
-def single(data: Dataset, batch_size: int, iterations: int) -> int:
+def single(data: Dataset, batch_size: int, iterations: int, model: Callable = mlp) -> int:
     history, _ = train(
-        classification(mlp(), data),
+        classification(model(), data),
         batch_size=batch_size,
         learning_rate=RATE,
         iterations=iterations,
@@ -87,10 +91,10 @@ def single(data: Dataset, batch_size: int, iterations: int) -> int:
     return history["samples"].iloc[-1]
 
 
-def swept(data: Dataset, batch_size: int, iterations: int) -> int:
+def swept(data: Dataset, batch_size: int, iterations: int, model: Callable = mlp) -> int:
     iterations *= 6  # a turn long enough to be timed
     table = sweep(
-        classification(mlp(), data),
+        classification(model(), data),
         batch_size=batch_size,
         learning_rate=RATE,
         seed=range(5),
@@ -257,6 +261,22 @@ def race(data: Dataset, contestants: dict, sizes: dict, repeats: int) -> dict:
     return medians
 
 
+def rows_of(medians: dict, network: str, peak: float | None = None) -> list[dict]:
+    """A row a contestant and batch size; with ``peak``, how much of it the network's products reach."""
+    return [
+        {
+            "what": name,
+            "network": network,
+            "batch_size": batch_size,
+            "samples_per_second": rate,
+            "ratio_to_textbook": rate / of_size["textbook DataLoader loop"],
+            **({"share_of_peak": rate * FLOP / peak} if peak else {}),
+        }
+        for batch_size, of_size in medians.items()
+        for name, rate in of_size.items()
+    ]
+
+
 def whole_sweep(data: Dataset, medians: dict, epochs: int) -> list[dict]:
     """A sweep of 200 runs, evaluated every epoch; the others' cost scaled from their medians, not run."""
     workload = classification(mlp(), data)
@@ -325,17 +345,11 @@ def main(arguments: list[str] | None = None):
         for name in ("textbook DataLoader loop", "jax.lax.scan under vmap")
         if name in contestants
     }
-    rows = [
-        {
-            "what": name,
-            "batch_size": batch_size,
-            "samples_per_second": rate,
-            "ratio_to_textbook": rate / of_size["textbook DataLoader loop"],
-            "share_of_peak": rate * FLOP / peak,
-        }
-        for batch_size, of_size in medians.items()
-        for name, rate in of_size.items()
-    ]
+    rows = rows_of(medians, "MLP", peak)
+    for network, model in NETWORKS.items():
+        print(network)
+        same = {name: partial(contestant, model=model) for name, contestant in CONTESTANTS.items()}
+        rows += rows_of(race(short, same, NETWORK_ITERATIONS, options.repeats), network)
     rows += whole_sweep(data, medians | race(short, scaled, others, options.repeats), options.epochs)
     for row in rows[-4:]:
         print({k: round(v, 1) if isinstance(v, float) else v for k, v in row.items()})

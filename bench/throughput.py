@@ -7,9 +7,10 @@ Run from the project's folder, on a machine that does nothing else::
 
 The network is the multilayer perceptron 40-100-100-10 on MNIST-1D with 10,000 samples,
 plain SGD, float32, one thread; then, without the peers, two convolutional networks. Peers
-take part if ``bench/requirements-peers.txt`` is installed. All contestants take turns, ``--repeats`` times, so that a slow minute of the
-machine hits each of them; the table shows medians. The clock is CPU time, all threads
-added up; only the last line of the whole sweep is wall time.
+take part if ``bench/requirements-peers.txt`` is installed. All contestants take turns,
+``--repeats`` times, so that a slow minute of the machine hits each of them; the table shows
+medians. The clock is CPU time, all threads added up; only the last line of the whole sweep
+is wall time.
 """
 
 import argparse

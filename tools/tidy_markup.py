@@ -12,7 +12,7 @@ REPLACED = {
     '<div role="list" class="citation-list">': '<div class="citation-list">',  # its children are no list items
 }
 TABLE = re.compile(r'<table\b[^>]*class="dataframe\b.*?</table>', re.DOTALL)  # as pandas writes a DataFrame
-CORNER = re.compile(r"(<thead>\s*<tr[^>]*>)\s*<th></th>")
+CORNER = re.compile(r"(<tr[^>]*>)\s*<th></th>")
 ROW_HEADERS = re.compile(r"(<tr[^>]*>)((?:\s*<th\b[^>]*>.*?</th>)+)(?=\s*<td)", re.DOTALL)
 
 
@@ -20,7 +20,7 @@ def without_row_numbers(table: str) -> str:
     """A DataFrame's markup without its index, if that has no name and only counts the rows from 0."""
     head, body = table.split("<tbody>", 1)
     counted = [re.sub(r"\s+|<[^>]*>", "", row[2]) for row in ROW_HEADERS.finditer(body)]
-    if not CORNER.search(head) or head.count("<tr") > 1 or not _counts_from_0(counted):
+    if len(CORNER.findall(head)) < head.count("<tr") or not _counts_from_0(counted):  # a name would stand there
         return table
     return CORNER.sub(r"\1", head) + "<tbody>" + ROW_HEADERS.sub(r"\1", body)
 

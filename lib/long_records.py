@@ -241,9 +241,9 @@ def _measure(name: str, experiment: Callable, configuration: dict):
     """Run what is missing and write the record."""
     code, runs = of_function(experiment), configuration["runs"]
     folder = records.RECORDS / ".unfinished" / name
-    finished = dict(_finished(name, experiment, code, folder))
-    if all(canonical(each) in finished for each in runs) and _is_up_to_date(name, configuration, code):
+    if _is_up_to_date(name, configuration, code):
         return
+    finished = dict(_finished(name, experiment, code, folder))
     from tqdm.auto import tqdm  # here, because reading a record needs none
 
     failed = {}
@@ -252,18 +252,18 @@ def _measure(name: str, experiment: Callable, configuration: dict):
             started = time.perf_counter()
             try:
                 tables = _tables(experiment, each)
-                made = provenance(_arguments(experiment, each), time.perf_counter() - started)
-                save(_piece(each), Record(tables, each, code, made), folder)
             except Exception as error:  # the others are worth having
                 failed[canonical(each)] = error
                 continue
+            made = provenance(_arguments(experiment, each), time.perf_counter() - started)
+            save(_piece(each), Record(tables, each, code, made), folder)
             finished[canonical(each)] = load(_piece(each), folder)  # exactly what a later start would get
             _refuse_other_forms(name, finished.values())
     if failed:
         settings, first = next(iter(failed.items()))
         raise RuntimeError(
             f"{len(failed)} of {len(runs)} runs of {name} failed, the first with {settings}: {type(first).__name__}: "
-            f"{first}. The others are kept; mend what failed and start again."
+            f"{first}. The others are kept as long as the code stays the same; start again to try those that failed."
         ) from first
     parts = [finished[canonical(each)] for each in runs]
     save(name, Record(_below_each_other(parts), configuration, code, _together(runs, parts)))

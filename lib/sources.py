@@ -185,12 +185,15 @@ class Module:
         For each name the statements at the top of the module that bind or change it.
     imported : dict of sets
         What each imported name stands for.
+    subclasses : set
+        Definitions of classes whose base is one of ``lib``.
     """
 
     name: str
     package: str
     definitions: dict[str, list[Statement]] = field(default_factory=dict)
     imported: dict[str, set[str]] = field(default_factory=dict)
+    subclasses: set[str] = field(default_factory=set)
 
     def add(self, statement: Statement):
         """Sort a statement at the top of the module in."""
@@ -202,14 +205,20 @@ class Module:
             names = _changed(statement) | globals_used(ast.Module([statement], []))[1]
             decorators = [getattr(each, "func", each) for each in getattr(statement, "decorator_list", [])]
             of_others = (names - {name for name, _ in imports(statement)}) & self.imported.keys()
-            if of_others or any(self.may_register(name) for each in decorators for name, _ in references(each)):
+            if (
+                not names
+                or of_others
+                or any(self.is_of_lib(name) for each in decorators for name, _ in references(each))
+            ):
                 names.add(ON_IMPORT)
+            if any(self.is_of_lib(name) for base in getattr(statement, "bases", []) for name, _ in references(base)):
+                self.subclasses |= names
         for name in names:
             self.definitions.setdefault(name, []).append(statement)
 
-    def may_register(self, decorator: str) -> bool:
-        """Whether a decorator is one of ``lib``, and may put what it decorates into some table."""
-        meant = self.imported.get(decorator, {"lib"} if decorator in self.definitions else set())
+    def is_of_lib(self, name: str) -> bool:
+        """Whether a decorator or a base class is one of ``lib``, and may enter what it is used for in some table."""
+        meant = self.imported.get(name, {"lib"} if name in self.definitions else set())
         return any(target.split(".")[0] == "lib" for target in meant)
 
 
@@ -255,6 +264,7 @@ class Library:
     def __init__(self, folder: Path):
         self.folder = folder
         self._read: dict[str, Module] = {}
+        self._hooks: bool | None = None
 
     def modules(self, prefix: str) -> list[str]:
         """Names of the modules in a package, itself included."""
@@ -332,6 +342,13 @@ class Library:
             elif isinstance(node, ast.Constant) and re.fullmatch(r"lib(\.\w+)+\.?", str(node.value)):
                 yield from self.located(str(node.value).rstrip("."))  # python -m lib.distributed
 
+    def classes_know_their_subclasses(self) -> bool:
+        """Whether some class of ``lib`` is told when another is derived from it."""
+        if self._hooks is None:
+            sources = (path.read_text(encoding="utf-8") for path in self.folder.rglob("*.py"))
+            self._hooks = any(re.search(r"def __init_subclass__|[(,]\s*metaclass\s*=", source) for source in sources)
+        return self._hooks
+
     def parents(self, target: str) -> list[str]:
         """The modules that importing a dotted name runs: packages before what is in them."""
         parts = target.split(".")
@@ -351,6 +368,8 @@ class Library:
             waiting += self.meant(tree, module)
             waiting.append((name, ON_IMPORT))
             if definition == ON_IMPORT:
+                if self.classes_know_their_subclasses():
+                    waiting += [(name, each) for each in module.subclasses]
                 targets = {target for targets in module.imported.values() for target in targets} | {name}
                 waiting += [(parent, ON_IMPORT) for target in targets for parent in self.parents(target)]
         return {key: text for key, text in sorted(found.items()) if text}

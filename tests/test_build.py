@@ -92,6 +92,14 @@ def test_the_cache_tells_the_truth(book):
     assert book.build()[0] == 0 and ">34\n" in book.page()
 
 
+def test_a_tested_claim_is_shown_as_html_without_a_warning(book):
+    box = "from lib.claims import ClaimTested\nClaimTested('c', 'holds', 'p', 'f', 'h', True, ids='A1')"
+    book.md.write_text(LESSON.replace('print("two", 1 + 1)', box), encoding="utf-8")
+    code, log = book.build()
+    assert code == 0, log
+    assert '<div class="claim-tested holds">' in book.page() and "held_fixed" not in book.page()
+
+
 @pytest.mark.parametrize(
     "old, new, words",
     [
@@ -104,8 +112,20 @@ def test_the_cache_tells_the_truth(book):
         ("# A lesson\n", "# A lesson\n\n[nowhere](nowhere.md)\n", ["nowhere"]),
         ("# A lesson\n", "# A lesson\n\n{term}`nonsense`\n", ["nonsense"]),
         ("# A lesson\n", "# A lesson\n\n![](missing.svg)\n", ["missing.svg"]),
+        (
+            'print("two", 1 + 1)',
+            "get_ipython().display_pub.publish({'application/vnd.nobody+json': {}, 'text/plain': 'two 2'})",
+            ["unknown output mime type"],
+        ),
     ],
-    ids=["error in a cell", "stderr in a cell", "broken link", "unknown term", "missing image"],
+    ids=[
+        "error in a cell",
+        "stderr in a cell",
+        "broken link",
+        "unknown term",
+        "missing image",
+        "data of an unknown type",
+    ],
 )
 def test_the_build_fails_on(book, old, new, words):
     book.md.write_text(LESSON.replace(old, new), encoding="utf-8")

@@ -6,9 +6,10 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pytest
+from myst_nb.core.render import MimeData, load_mime_renders
 
 from book.benchmark import benchmark
-from book.claims import boxes, contradictions, of_note, read_claims, read_contradictions, summary
+from book.claims import BoxData, boxes, contradictions, of_note, read_claims, read_contradictions, summary
 from lib.claims import MIME, VERDICTS, ClaimTested
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,3 +91,11 @@ def test_pages_show_them():
     assert all(box["found"] in page for box in BOXES if box["ids"] == ["B19"]) and "`assert count.sum()" in page
     table = benchmark().data
     assert "textbook DataLoader loop" in table and "B = 10,000" in table and "Load of the machine" in table
+
+
+def test_the_book_shows_the_html_of_a_box_and_not_its_data():
+    """MyST-NB warns of types that it does not know, and a build with a warning fails; the package names a renderer."""
+    assert BoxData in load_mime_renders(), "the package is installed as it was before; run: make install"
+    data = MimeData(MIME, {"ids": []})
+    assert BoxData.handle_mime(None, data, False) == [] and BoxData.handle_mime(None, data, True) == []
+    assert BoxData.handle_mime(None, MimeData("text/html", "<b>"), False) is None

@@ -416,7 +416,12 @@ FILES = {
     "h.py": "def __getattr__(name):\n    return 1\n",
     "i.py": "def f():\n    from lib import h\n    return h.anything\n",
     "j.py": "def f(x):\n    return type(x).__subclasses__()\n",
+    "k.py": "from lib import l\nTABLE = {}\ndef f(name):\n    return TABLE[name]\nassert f\n",
+    "l.py": "class Base:\n    def __init_subclass__(cls):\n        pass\nclass One(Base):\n    pass\nB = 1\n",
 }
+
+ALL = {f"{name}.f" for name in "acegijk"} | {"b.g", "b.other", "b.not_used", "p.sub.h", "p.sub.quiet", "d.run"}
+ALL |= {"d.(as a program)", "h.__getattr__", "k.TABLE", "k.(on import)", "l.Base", "l.One", "l.B"}
 
 
 @pytest.mark.parametrize(
@@ -427,10 +432,10 @@ FILES = {
         ("e", {"e.f", "p.sub.h", "p.sub.quiet", "b.other"}),
         ("g", {"g.f", "p.sub.h", "p.sub.quiet", "b.other"}),
         ("i", {"i.f", "h.__getattr__"}),
-        ("j", {f"{name}.f" for name in "acegij"} | {"b.g", "b.other", "b.not_used", "p.sub.h", "p.sub.quiet"}
-         | {"d.run", "d.(as a program)", "h.__getattr__"}),
+        ("k", {"k.f", "k.TABLE", "k.(on import)", "l.One", "l.Base"}),
+        ("j", ALL),
     ],
-)  # fmt: skip
+)
 def test_every_way_to_name_things(tmp_path, start, reached):
     (tmp_path / "p").mkdir()
     for name, text in FILES.items():

@@ -7,7 +7,7 @@ from lib.frameworks import FRAMEWORKS
 from playwright.sync_api import expect
 from test_pages import HTML
 
-from lib import dictionary
+from book import dictionary
 
 PAGE = HTML / "frameworks.html"
 BY_NAME = pytest.mark.parametrize("framework", dictionary.by_name(), ids=lambda framework: framework.key)

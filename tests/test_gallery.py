@@ -8,7 +8,7 @@ import jupytext
 import pytest
 from test_prose import numbers
 
-from lib import bugs
+from book import bugs
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = jupytext.read(ROOT / "gallery.md")
@@ -50,7 +50,7 @@ ERRORS = {  # the size of each error, known before the programs ran
 def entries():
     """The text of each entry by the name of its program."""
     sections = re.split(r"^#{2,3} ", (ROOT / "gallery.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {program[1]: text for text in sections if (program := re.search(r"lib/bugs/(\w+)\.py", text))}
+    return {program[1]: text for text in sections if (program := re.search(r"book/bugs/(\w+)\.py", text))}
 
 
 def test_there_are_at_least_twenty():
@@ -61,11 +61,11 @@ def test_there_are_at_least_twenty():
 def test_symptom_shows_and_vanishes(name):
     measured = bugs.measure(name)
     assert measured.error == pytest.approx(ERRORS[name], abs=1e-12)
-    assert import_module(f"lib.bugs.{name}").error(measured.right) == 0
+    assert import_module(f"book.bugs.{name}").error(measured.right) == 0
 
 
 def test_a_bug_without_symptom_or_with_a_useless_remedy_is_refused(monkeypatch):
-    bug = import_module("lib.bugs.one_too_many")
+    bug = import_module("book.bugs.one_too_many")
     monkeypatch.setattr(bug, "wrong", bug.right)
     with pytest.raises(AssertionError, match="one_too_many"):
         bugs.measure("one_too_many")
@@ -78,7 +78,7 @@ def test_a_bug_without_symptom_or_with_a_useless_remedy_is_refused(monkeypatch):
 @pytest.mark.parametrize("name", bugs.NAMES)
 def test_an_entry_is_whole(name):
     text = entries()[name]
-    assert text.count(f"lib/bugs/{name}.py") == 2 and "\nPredict(" in text and ":::{dropdown}" in text
+    assert text.count(f"book/bugs/{name}.py") == 2 and "\nPredict(" in text and ":::{dropdown}" in text
     assert re.search(r"\*Seen in\*.*(\]\(https://|\d+\.\d+\.\d+|this course)", text), "no link, no version"
     remedy = text.split(":::{dropdown}")[1]
     assert f"{{glue:text}}`{name}-" in remedy, "the size of the error is not measured"
@@ -86,7 +86,7 @@ def test_an_entry_is_whole(name):
 
 def test_lines_fit_the_page():
     for name in bugs.NAMES:
-        program = (ROOT / "lib/bugs" / f"{name}.py").read_text(encoding="utf-8")
+        program = (ROOT / "book/bugs" / f"{name}.py").read_text(encoding="utf-8")
         remedy = program.split("\ndef right")[1].split("\ndef error")[0]  # stands in a box
         for text, width in [(program, 84), (remedy, 76)]:
             assert [line for line in text.splitlines() if len(line) > width] == [], name
@@ -103,7 +103,7 @@ def unbound(text, code):
 def test_numbers_in_the_text_are_measured():
     text = "\n".join(cell.source for cell in PAGE.cells if cell.cell_type == "markdown")
     code = "\n".join(cell.source for cell in PAGE.cells if cell.cell_type == "code")
-    code += "".join((ROOT / "lib/bugs" / f"{name}.py").read_text(encoding="utf-8") for name in bugs.NAMES)
+    code += "".join((ROOT / "book/bugs" / f"{name}.py").read_text(encoding="utf-8") for name in bugs.NAMES)
     assert unbound(text, code) == []
 
 

@@ -22,10 +22,9 @@ FLOORS = [
         "replicas kernel_replicas profiling sweep noise_scale distributed",
         NUMBERS | {"torch", "tqdm", "numba", "joblib", "threadpoolctl"},
     ),
-    ("bugs", "bugs.*", NUMBERS | {"torch"}),
     (
         "records and figures",
-        "records long_records figures dictionary",
+        "records long_records figures",
         NUMBERS | {"filelock", "tqdm", "matplotlib", "cycler"},
     ),
     ("experiments", "experiments.*", NUMBERS | {"torch", "tqdm", "joblib"}),

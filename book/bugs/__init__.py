@@ -35,7 +35,7 @@ def measure(name: str) -> Measured:
     AssertionError
         The symptom does not show, or the remedy does not take it away.
     """
-    bug = import_module(f"lib.bugs.{name}")
+    bug = import_module(f"book.bugs.{name}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # two workers of a loader, on a machine with one core
         wrong, right = bug.wrong(), bug.right()

@@ -16,7 +16,7 @@ LESSONS := $(wildcard lessons/*.md)
 LIB := $(shell find lib book -name '*.py' -o -name '*.js' -o -name '*.css')
 BOOK := _config.yml _toc.yml references.bib claims.yml contradictions.yml exercises/objectives.yml $(wildcard *.md) $(wildcard records/*.json) $(LESSONS) $(LIB) $(shell find assets tools -type f -not -name '*.pyc')
 
-.PHONY: help install book test lint lessons fresh records gpu bench bench-grading release grade serve clean
+.PHONY: help install book test lint lessons fresh records gpu bench bench-grading test-frameworks canary release grade serve clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,26 @@ gpu: .venv/installed  ## on a machine with a CUDA GPU: its records beside the CP
 bench: .venv/installed  ## the engine against other ways to train, into the appendix; wants a quiet machine
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r bench/requirements-peers.txt
 	$(BIN)/python -m bench.throughput
+
+# The frameworks have an environment of their own, which nothing else needs. (XGBoost would bring a GPU library.)
+FRAMEWORKS := .venv-frameworks/bin/python
+
+.venv-frameworks/installed: requirements-frameworks.txt constraints-frameworks.txt
+	test -x $(FRAMEWORKS) || $(PYTHON) -m venv .venv-frameworks
+	$(FRAMEWORKS) -m pip install --disable-pip-version-check -q -r requirements-frameworks.txt
+	$(FRAMEWORKS) -m pip install --disable-pip-version-check -q --no-deps xgboost==3.2.0
+	@touch $@
+
+test-frameworks: .venv-frameworks/installed  ## lib/frameworks against the running frameworks, as a table (ALL=1: also those that install with care)
+	$(if $(ALL),$(FRAMEWORKS) -m pip install --disable-pip-version-check -q --no-deps -r requirements-frameworks-with-care.txt)
+	$(FRAMEWORKS) -m tests.frameworks $(if $(ALL),--all)
+
+canary:  ## the same with the newest release of each framework; reports what differs and never fails
+	test -x .venv-canary/bin/python || $(PYTHON) -m venv .venv-canary
+	sed -n 's/==.*//p' requirements-frameworks.txt > .venv-canary/newest.txt
+	-.venv-canary/bin/python -m pip install --disable-pip-version-check -q --upgrade -r .venv-canary/newest.txt
+	-.venv-canary/bin/python -m pip install --disable-pip-version-check -q --upgrade --no-deps xgboost
+	.venv-canary/bin/python -m tests.frameworks --canary
 
 release: .venv/installed  ## a homework for students and for Gradescope: make release HW=hw01
 	$(BIN)/python -m grading.release $(or $(HW),$(error say which homework: make release HW=hw01))

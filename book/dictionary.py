@@ -7,7 +7,6 @@ arguments says what.
 import re
 
 from lib.frameworks import FRAMEWORKS, Framework
-
 from lib.plan import TrainingPlan
 
 EASY = {"samples": 10_000, "batch_size": 500, "epochs": 3, "accumulation": 1}

@@ -22,6 +22,7 @@ from lib.statistics import critical_batch_size, steps_to_target
 from lib.training import train
 from lib.widgets import BatchSlicer, Devices, FourClocks, PathViewer, Predict, StepsToTarget
 from lib.widgets.base import FOLDER, bundle
+from lib.workload import classification
 
 COUNTED = [
     "samples_per_device",
@@ -162,9 +163,8 @@ def runs():
     return pd.concat(
         [
             train(
-                mlp(64, 32, 10),
-                digits(),
-                batch_size,
+                classification(mlp(64, 32, 10), digits()),
+                batch_size=batch_size,
                 learning_rate=0.2,
                 samples=6_400,
                 seed=seed,

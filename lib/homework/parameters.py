@@ -22,6 +22,18 @@ class Draw:
     def one_of(self, options):
         return options[self.whole(0, len(options) - 1)]
 
+    def statements(self, pairs, count: int) -> dict[str, str]:
+        """Sentences to judge, by name: both of one pair and one of each of ``count - 1`` others, in any order.
+
+        The two of a pair have different right answers, so no student's sentences all have the same one.
+        """
+        left, drawn = list(pairs), []
+        for number in range(count):
+            pair = list(left.pop(self.whole(0, len(left) - 1)).items())
+            drawn += pair if number == 0 else [self.one_of(pair)]
+        mixed = [drawn.pop(self.whole(0, len(drawn) - 1)) for _ in range(len(drawn))]
+        return dict(mixed)
+
 
 def parameters(assignment: str, student_id: str) -> SimpleNamespace:
     """The numbers of one student in one homework.

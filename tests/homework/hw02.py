@@ -27,6 +27,10 @@ def train(weight, gradients, learning_rate, max_iters):
 _Q4 = """
 effects = dict(memory='grows', noise='shrinks', constant_rate='no', full_batch='no', renamed='no',
                validation='yes', sorted='no')
+own_effects = {key: {
+    "iterations": "shrinks", "visits": "same", "gradient": "same", "wider": "grows", "nearly all": "shrinks",
+    "summed": "grows", "halved": "same", "longer": "grows", "one more": "grows", "one more, dropped": "same",
+}[key] for key in p.effects}
 """
 _Q5 = """
 sd_with = (p.trace / p.batch) ** 0.5
@@ -144,6 +148,20 @@ WRONG = {
             ),
             "global random state",
         ),
+        "global state, and a constant for what looks at it": (
+            _Q1.replace("order =", "np.random.seed(seed * 1000 + epoch)\n    order =").replace(
+                "np.random.default_rng([seed, epoch])", "np.random"
+            )
+            + "global_state = lambda draws=0: 0",
+            "could not make sense",
+        ),
+        "global state, and an old look at it": (
+            _Q1.replace("order =", "np.random.seed(seed * 1000 + epoch)\n    order =").replace(
+                "np.random.default_rng([seed, epoch])", "np.random"
+            )
+            + "_once = global_state()\nglobal_state = lambda draws=0: _once",
+            "does not show",
+        ),
         "empty batch": (_batches("np.split(order, range(batch_size, num_samples + 1, batch_size))"), "empty batch"),
     },
     "q2": {
@@ -191,6 +209,8 @@ WRONG = {
         "always stable": (_Q4 + "effects['full_batch'] = 'yes'", "diverges"),
         "renamed epochs matter": (_Q4 + "effects['renamed'] = 'yes'", "same batches in the same order"),
         "validation unmoved": (_Q4 + "effects['validation'] = 'no'", "validates at the end"),
+        "one word for all of one's own": (_Q4 + "own_effects = dict.fromkeys(p.effects, 'same')", "Look again at:"),
+        "another word": (_Q4 + "own_effects = dict.fromkeys(p.effects, 'yes')", "must be one of"),
         "more updates for shuffling": (_Q4 + "effects['sorted'] = 'yes'", "do not mix"),
     },
     "q5": {

@@ -35,7 +35,14 @@ class Draw:
         return dict(mixed)
 
 
-def parameters(assignment: str, student_id: str) -> SimpleNamespace:
+class Parameters(SimpleNamespace):
+    """A student's numbers by name, and ``student_id``, whose they are; as pairs for a check that asks for them."""
+
+    def __iter__(self):
+        return iter(vars(self).items())
+
+
+def parameters(assignment: str, student_id: str) -> Parameters:
     """The numbers of one student in one homework.
 
     ``lib.homework.<assignment>.draw`` makes them; it returns None for a degenerate draw
@@ -53,5 +60,5 @@ def parameters(assignment: str, student_id: str) -> SimpleNamespace:
     for attempt in range(1000):
         drawn = draw(Draw(f"{assignment}:{student_id}:{attempt}"))
         if drawn is not None:
-            return SimpleNamespace(**drawn)
+            return Parameters(**drawn, student_id=student_id)
     raise RuntimeError(f"{assignment} rejects every draw; look at lib/homework/{assignment}.py.")

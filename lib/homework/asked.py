@@ -5,7 +5,7 @@ from lib.homework.answers import Hint
 
 
 class Answers(answers.Answers):
-    """As ``lib.homework.answers.Answers``; a hint also if the id was changed after the draw, or a function is untouched."""
+    """``lib.homework.answers.Answers``, with hints also for an id changed after the draw and an untouched answer."""
 
     def __init__(self, env, assignment: str):
         super().__init__(env, assignment)

@@ -15,15 +15,15 @@ EFFECTS = [  # of each pair, the two do not have the same answer
     },
     {
         "nearly all": "Without replacement, B grows towards N. What happens to the noise of the gradient?",
-        "summed": "The loss is the sum over the batch, not the mean. B grows. What happens to the length of the gradient?",
+        "summed": "The loss is the sum over the batch. B grows. What happens to the length of the gradient?",
     },
     {
         "halved": "`steps_per_epoch` doubles, `epochs` halves. What happens to the updates of the run?",
         "longer": "`steps_per_epoch` stays, `epochs` doubles. What happens to the updates of the run?",
     },
     {
-        "one more": "B divides N, the last batch is kept. One sample is added. What happens to the iterations of an epoch?",
-        "one more, dropped": "The same, but a smaller last batch is dropped. What happens to the iterations of an epoch?",
+        "one more": "B divides N, tails are kept. One sample is added. What happens to the iterations of an epoch?",
+        "one more, dropped": "B divides N, tails are dropped. One sample is added. And the iterations of an epoch?",
     },
 ]
 

@@ -8,8 +8,8 @@ BATCH_SIZE, SEED, MOMENTUM, TOTAL_ITERATIONS = 4, 3, 0.9, 40  # of the run in qu
 IGNORED = -100  # the label of a token that does not count
 CHOICES = [  # of each pair, one is answered yes and one no
     {
-        "2 and 98": "Micro-batches have 2 and 98 counted tokens: is the mean of their mean losses the mean over tokens?",
-        "50 and 50": "Micro-batches have 50 and 50 counted tokens: is the mean of their mean losses the mean over tokens?",
+        "2 and 98": "Micro-batches of 2 and 98 counted tokens: is the mean of mean losses the mean over tokens?",
+        "50 and 50": "Micro-batches of 50 and 50 counted tokens: is the mean of mean losses the mean over tokens?",
     },
     {
         "passes": "Does accumulation save passes, against one batch with all the samples?",

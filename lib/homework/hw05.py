@@ -19,14 +19,14 @@ CHANGES = [  # of each pair, the two do not have the same answer
     },
     {
         "slower machine": "Both times of the machine double. The batch size with the fewest seconds is then ...",
-        "noisier": "The critical batch size doubles, the machine stays. The batch size with the fewest seconds becomes ...",
+        "noisier": "The critical batch size doubles. The batch size with the fewest seconds becomes ...",
     },
     {
         "samples": "Samples are dear, seconds are not. Against your choice, the best batch size is ...",
         "updates": "Only iterations count, seconds do not. Against your choice, the best batch size is ...",
     },
     {
-        "ten seeds": "You report ten seeds instead of five. The batch size with the fewest expected seconds is then ...",
+        "ten seeds": "You report ten seeds instead of five. The batch size with the fewest mean seconds is then ...",
         "two devices": "A second device halves the time that a sample adds, and costs nothing. It becomes ...",
     },
 ]
@@ -92,6 +92,7 @@ def _trained(data_seed, noise, limit, batch_size, learning_rate, seed):
     x, y, x_test, y_test, goal = data(data_seed, noise)
     random = np.random.default_rng(seed)
     w, order = 0.1 * random.normal(size=20), []
+    reached = None
     for iteration in range(1, limit + 1):
         if len(order) < batch_size:
             order = random.permutation(len(x))
@@ -99,8 +100,9 @@ def _trained(data_seed, noise, limit, batch_size, learning_rate, seed):
         w = w - learning_rate * 2 / batch_size * (x[batch] @ w - y[batch]) @ x[batch]
         loss = float(np.mean((x_test @ w - y_test) ** 2))
         if loss <= goal or not loss < 1e6:
+            reached = iteration if loss <= goal else None
             break
-    return iteration if loss <= goal else None, round(min(loss, 1e6), 6)
+    return reached, round(loss if loss < 1e6 else 1e6, 6)
 
 
 class Run(NamedTuple):
@@ -228,7 +230,7 @@ def reported(runs: list[Run]) -> dict[int, dict[int, float | None]]:
 
 
 def grids(runs: list[Run]) -> dict[int, dict[float, list[float]]]:
-    """For each batch size the seconds of its tuning runs by learning rate, rising; a missed target counts as endless."""
+    """For each batch size the seconds of its tuning runs by rising learning rate; a missed target is endless."""
     made = {}
     for each in sorted(runs, key=lambda each: (each.batch_size, each.learning_rate)):
         if each.used_for == "tuning":

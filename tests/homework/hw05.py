@@ -94,8 +94,8 @@ RIGHT = {
     ],
     "q4": [
         _CHOICE,
-        _CHOICE
-        + "import numpy as np\ntable = np.array([seconds(size) for size in sizes])\nplace = table.mean(axis=1).argsort()\n"
+        _CHOICE + "import numpy as np\ntable = np.array([seconds(size) for size in sizes])\n"
+        "place = table.mean(axis=1).argsort()\n"
         "chosen = np.int64(sizes[place[0]])\ngap = table[place[1]] - table[place[0]]\n"
         "difference = gap.mean() + np.array([-1, 1]) * T[5] * gap.std(ddof=1) / 5 ** 0.5",
         _CHOICE + "settled = settled.upper()",
@@ -104,8 +104,8 @@ RIGHT = {
         _CHANGES,
         _CHANGES + "changes = {key: word.upper() for key, word in changes.items()}",
         "changes = {}\nfor key in p.changes:\n"
-        "    changes[key] = 'smaller' if key in ('per sample', 'samples') else 'same' if key in ('ten seeds', 'slower machine')"
-        " else 'larger'",
+        "    changes[key] = 'smaller' if key in ('per sample', 'samples') else "
+        "'same' if key in ('ten seeds', 'slower machine') else 'larger'",
     ],
 }
 
@@ -126,8 +126,9 @@ def _invented(iterations: str, loss: str = "target(p) - 1e-3 * random.random()")
         "for B in (4, 8, 16, 32, 64, 128, 256):\n"
         "    for k in range(4):\n        for s in (1, 2, 3, 11, 12, 13, 14, 15):\n            if s < 9 or k == 2:\n"
         f"                n = max(1, round({iterations}))\n"
-        "                rows += [dict(used_for='report' if s > 9 else 'tuning', batch_size=B, seed=s, budget=p.budget,\n"
-        f"                    learning_rate=0.04 * 2 ** k, iterations=n, seconds=clock(p, B, n), loss=round({loss}, 6))]"
+        "                rows += [dict(used_for='report' if s > 9 else 'tuning', batch_size=B,\n"
+        "                    seed=s, budget=p.budget, learning_rate=0.04 * 2 ** k, iterations=n,\n"
+        f"                    seconds=clock(p, B, n), loss=round({loss}, 6))]"
     )
 
 

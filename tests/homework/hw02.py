@@ -246,6 +246,72 @@ WRONG = {
 }
 
 
+_Q7 = """
+def samples_seen(num_samples, batch_size, iterations):
+    seen, left = 0, num_samples
+    for iteration in range(iterations):
+        batch = min(batch_size, left)
+        seen, left = seen + batch, left - batch
+        left = left or num_samples
+    return seen
+def updates(num_micro_batches, accumulation, epochs):
+    made, waiting = [], []
+    for epoch in range(epochs):
+        for number in range(num_micro_batches):
+            waiting.append([epoch, number])
+            if (number + 1) % accumulation == 0 or number + 1 == num_micro_batches:
+                made.append(waiting)
+                waiting = []
+    return made
+"""
+RIGHT["q7"] = [
+    _Q7,
+    _Q7 + "def samples_seen(N, B, i):\n    per = -(-N // B)\n    return N * (i // per) + B * (i % per)",
+    _Q7 + "def updates(M, A, E):\n    every = np.arange(M)\n"
+    "    groups = np.split(every, range(A, M, A))\n"
+    "    return [[[e, int(n)] for n in g] for e in range(E) for g in groups]",
+]
+
+
+def _q7(old: str, new: str) -> str:
+    assert old in _Q7
+    return _Q7.replace(old, new)
+
+
+WRONG["q7"] = {
+    "full batches": (_Q7 + "samples_seen = broken_samples_seen", "still counts as a full one"),
+    "one smaller batch": (_Q7 + "samples_seen = lambda N, B, i: i * B - (B - N % B)", "one batch smaller"),
+    "whole epochs": (_Q7 + "samples_seen = lambda N, B, i: i // -(-N // B) * N", "whole epochs only"),
+    "an empty batch where B divides N": (
+        _Q7 + "samples_seen = lambda N, B, i: i // (N // B + 1) * N + i % (N // B + 1) * B",
+        "divides the samples",
+    ),
+    "a float": (_q7("return seen", "return seen / 1"), "a float"),
+    "counted from 0": (_Q7 + "updates = broken_updates", "when have three of them passed"),
+    "carried": (_q7(" or number + 1 == num_micro_batches", ""), "mixes gradients of two epochs"),
+    "dropped": (
+        _q7(" or number + 1 == num_micro_batches", "").replace(
+            "        for number", "        waiting = []\n        for number"
+        ),
+        "in no update",
+    ),
+    "not reset": (
+        _q7(
+            "made.append(waiting)\n                waiting = []",
+            "made.append(list(waiting))\n                waiting = waiting if number < 4 else []",
+        ),
+        "more than one update",
+    ),
+    "an update for the tail in any case": (
+        _q7(
+            "    return made",
+            "        made += [made[-1]] if num_micro_batches % accumulation == 0 else []\n    return made",
+        ),
+        "nothing is left over",
+    ),
+}
+
+
 def collisions(p):
     """Pairs of a right number and a known wrong one, which must not agree for any student."""
     short, count = p.N % p.B, -(-p.N // p.B)

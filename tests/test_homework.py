@@ -53,14 +53,14 @@ def released(tmp_path_factory):
     return get
 
 
-def given(notebook: Path) -> dict:
+def given(notebook: Path, student: str = "a student") -> dict:
     """The variables of a notebook in which nothing was answered yet."""
     variables, here = {}, os.getcwd()
     os.chdir(notebook.parent)
     try:
         for cell in code_cells(json.loads(notebook.read_text(encoding="utf-8"))):
             try:
-                exec(cell.replace('"your id"', '"a student"'), variables)
+                exec(cell.replace('"your id"', repr(student)), variables)
             except Exception:  # a cell that needs an answer
                 pass
     finally:
@@ -107,6 +107,27 @@ def test_a_blank_homework_gets_nothing_and_a_sentence_a_question(released, hw):
         outcomes = checks.run(question, variables)
         assert sum(outcome.points for outcome in outcomes) == 0
         assert all(outcome.hint for outcome in outcomes)
+
+
+@pytest.mark.parametrize("hw", HOMEWORKS)
+def test_an_untouched_answer_is_called_untouched(released, hw):
+    _, questions, variables = released(hw)
+    for question in questions.values():
+        said = [outcome.hint for outcome in checks.run(question, variables) if not outcome.hidden]
+        assert all("still `...`" in hint for hint in said), said
+
+
+@pytest.mark.parametrize("hw", HOMEWORKS)
+def test_an_id_that_was_changed_after_the_draw_is_noticed(released, hw):
+    _, questions, variables = released(hw)
+    answered = dict(variables)
+    for question, codes in ANSWERS[hw].RIGHT.items():
+        exec(codes[0], answered)
+        answered["STUDENT_ID"] = "  A Student "
+        assert [outcome.hint for outcome in checks.run(questions[question], answered) if outcome.hint] == []
+        answered["STUDENT_ID"] = "another student"
+        for outcome in checks.run(questions[question], answered):
+            assert "drawn for 'a student'" in outcome.hint and "again from the top" in outcome.hint
 
 
 @pytest.mark.parametrize("hw", HOMEWORKS)

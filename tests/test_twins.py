@@ -158,6 +158,17 @@ def test_a_cell_that_was_never_executed_fails(course):
     assert done.returncode == 1 and "never executed in the stored notebook" in done.stdout, done.stdout
 
 
+def test_a_cell_that_is_left_to_the_reader_is_not_run(tmp_path):
+    course = Copy(tmp_path)
+    cell = '\n```{code-cell} ipython3\n:tags: [exercise, nbval-skip, skip-execution]\n\nassert "changed"  == "to do"\n```\n'
+    first, last = LESSON.split("\n```{code-cell} ipython3\nprint")
+    course.md.write_text(f"{first}{cell}\n```{{code-cell}} ipython3\nprint{last}", encoding="utf-8")
+    written = course.write()
+    assert written.returncode == 0 and "executing" in written.stdout, written.stdout + written.stderr
+    done = course.check()
+    assert done.returncode == 0 and "3 passed, 1 skipped" in done.stdout, done.stdout
+
+
 def test_a_stale_twin_fails(course):
     course.md.write_text(LESSON.replace("1 + 1", "1 + 2"), encoding="utf-8")
     done = course.check()

@@ -150,7 +150,8 @@ def problems(md: Path) -> list[str]:
         found.append(f"{twin.name} has {len(stored.cells)} cells, {md.name} has {len(source.cells)}; run: make lessons")
     if source.metadata.kernelspec != stored.metadata.kernelspec:
         found.append(f"{twin.name} names another kernel than {md.name}; run: make lessons")
-    counts = [c.execution_count for c in stored.cells if c.cell_type == "code"]
+    code = [c for c in stored.cells if c.cell_type == "code"]
+    counts = [c.execution_count for c in code if "skip-execution" not in c.metadata.get("tags", [])]
     if counts != list(range(1, len(counts) + 1)):
         found.append(f"{twin.name} was not executed from top to bottom; run: make lessons")
     return found

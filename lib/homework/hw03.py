@@ -2,6 +2,55 @@
 
 from statistics import mean, stdev, variance
 
+STATEMENTS = [  # of each pair, one is right and one is wrong
+    {
+        "halved": "With SGD and small batches, half the batch size goes with about half the learning rate.",
+        "unmoved": "With SGD and small batches, the best learning rate does not depend on the batch size.",
+    },
+    {
+        "twofold": "With Adam and four times the batch size, start the search at twice the learning rate.",
+        "fourfold": "With Adam and four times the batch size, start the search at four times the learning rate.",
+    },
+    {
+        "widen": "The best rate is the largest of the grid. So the grid must be widened.",
+        "wide enough": "The best rate is the largest of a wide grid. So it may be reported.",
+    },
+    {
+        "too good": "Choosing and reporting on the same seeds makes a result look too good.",
+        "best of five": "The best of five seeds tells how good a batch size is.",
+    },
+    {
+        "twice as often": "Evaluations twice as often, the same number of them as patience: half as many iterations.",
+        "three": "A patience of 3 evaluations is equally long at every `eval_every`.",
+    },
+    {
+        "plateau": "Far past the critical batch size, twice the batch size saves hardly any iterations.",
+        "free": "Far past the critical batch size, twice the batch size needs hardly more samples.",
+    },
+    {
+        "other target": "A critical batch size measured at one target loss need not hold at another.",
+        "other machine": "A machine that is twice as fast has twice the critical batch size.",
+    },
+]
+CURVES = [  # of each pair, the two do not have the same answer
+    {
+        "curve A": "Test loss has risen for 60 epochs. Test accuracy has stood still.",
+        "curve B": "Test loss has risen for 60 epochs, and test accuracy has fallen.",
+    },
+    {
+        "curve C": "Test loss still falls. Test accuracy has stood still for 40 epochs.",
+        "curve D": "Test loss still falls a little. Test accuracy has fallen for 40 epochs.",
+    },
+    {
+        "curve E": "Training accuracy is 100 %. Test loss and test accuracy are best at the last epoch.",
+        "curve F": "Training accuracy is 100 %. Test loss was best at epoch 12, test accuracy at the last epoch.",
+    },
+    {
+        "curve G": "The learning rate was raised. Training loss, test loss and both accuracies got worse at once.",
+        "curve H": "Training loss falls. Test loss and test accuracy were best at epoch 30 of 100 and got worse since.",
+    },
+]
+
 
 def draw(draw) -> dict | None:
     """Runs on four clocks, a steps-to-target curve, accuracies, a machine's speed, and a budget."""
@@ -65,4 +114,6 @@ def draw(draw) -> dict | None:
         B1=B1,
         B2=B2,
         E=E,
+        statements=draw.statements(STATEMENTS, 5),
+        curves=draw.statements(CURVES, 3),
     )

@@ -22,8 +22,27 @@ class Draw:
     def one_of(self, options):
         return options[self.whole(0, len(options) - 1)]
 
+    def statements(self, pairs, count: int) -> dict[str, str]:
+        """Sentences to judge, by name: both of one pair and one of each of ``count - 1`` others, in any order.
 
-def parameters(assignment: str, student_id: str) -> SimpleNamespace:
+        The two of a pair have different right answers, so no student's sentences all have the same one.
+        """
+        left, drawn = list(pairs), []
+        for number in range(count):
+            pair = list(left.pop(self.whole(0, len(left) - 1)).items())
+            drawn += pair if number == 0 else [self.one_of(pair)]
+        mixed = [drawn.pop(self.whole(0, len(drawn) - 1)) for _ in range(len(drawn))]
+        return dict(mixed)
+
+
+class Parameters(SimpleNamespace):
+    """A student's numbers by name, and ``student_id``, whose they are; as pairs for a check that asks for them."""
+
+    def __iter__(self):
+        return iter(vars(self).items())
+
+
+def parameters(assignment: str, student_id: str) -> Parameters:
     """The numbers of one student in one homework.
 
     ``lib.homework.<assignment>.draw`` makes them; it returns None for a degenerate draw
@@ -41,5 +60,5 @@ def parameters(assignment: str, student_id: str) -> SimpleNamespace:
     for attempt in range(1000):
         drawn = draw(Draw(f"{assignment}:{student_id}:{attempt}"))
         if drawn is not None:
-            return SimpleNamespace(**drawn)
+            return Parameters(**drawn, student_id=student_id)
     raise RuntimeError(f"{assignment} rejects every draw; look at lib/homework/{assignment}.py.")

@@ -83,47 +83,81 @@ WRONG["q2"] = {
 }
 
 RIGHT["q3"] = [
-    "from lib.plan import TrainingPlan\nplan = TrainingPlan(p.N, p.B, world_size=p.W, accumulation_steps=p.A)\n"
-    "global_batch, repeated = plan.global_batch_size, plan.samples_repeated_per_epoch\n"
-    "passes, steps_per_epoch = plan.batches_per_epoch, plan.iterations_per_epoch",
-    "import math\nshare = math.ceil(p.N / p.W)\nrepeated = share * p.W - p.N\npasses = math.ceil(share / p.B)\n"
-    "steps_per_epoch = math.ceil(passes / p.A)\nglobal_batch = p.A * p.B * p.W",
-    "repeated = -p.N % p.W\npasses = len(range(0, (p.N + repeated) // p.W, p.B))\nsteps_per_epoch = len(range(0, passes, p.A))\n"
-    "global_batch = sum(p.B for device in range(p.W) for micro_batch in range(p.A))",
+    "from lib.plan import TrainingPlan\ndef shared_epoch(N, B, A, W):\n"
+    "    plan = TrainingPlan(N, B, world_size=W, accumulation_steps=A)\n"
+    "    return dict(global_batch=plan.global_batch_size, repeated=plan.samples_repeated_per_epoch,\n"
+    "                passes=plan.batches_per_epoch, steps_per_epoch=plan.iterations_per_epoch)",
+    "import math\ndef shared_epoch(N, B, A, W):\n    share = math.ceil(N / W)\n    passes = math.ceil(share / B)\n"
+    "    return {'repeated': share * W - N, 'passes': passes, 'steps_per_epoch': math.ceil(passes / A), 'global_batch': A * B * W}",
+    """
+def shared_epoch(N, B, A, W):
+    repeated = -N % W
+    passes = len(range(0, (N + repeated) // W, B))
+    steps_per_epoch = len(range(0, passes, A))
+    global_batch = sum(B for device in range(W) for micro_batch in range(A))
+    return {"global_batch": global_batch, "repeated": repeated, "passes": passes, "steps_per_epoch": steps_per_epoch}
+""",
 ]
-_Q3 = RIGHT["q3"][2] + "\n"
+
+
+def _q3(line: str) -> str:
+    """Question 3 with one count spoilt."""
+    return RIGHT["q3"][2].replace("    return", f"    {line}\n    return")
+
+
 WRONG["q3"] = {
-    "one device's batch": (_Q3 + "global_batch = p.B", "one pass on one device"),
-    "devices forgotten": (_Q3 + "global_batch = p.B * p.A", "forgot the devices"),
-    "accumulation forgotten": (_Q3 + "global_batch = p.B * p.W", "forgot the accumulation"),
-    "nothing repeated": (_Q3 + "repeated = 0", "must be repeated"),
-    "left over for repeated": (_Q3 + "repeated = p.N % p.W", "left over after equal shares"),
-    "passes of one device alone": (_Q3 + "passes = -(-p.N // p.B)", "one device alone"),
-    "last batch left out": (_Q3 + "passes = -(-p.N // p.W) // p.B", "left out the smaller last batch"),
-    "passes for steps": (_Q3 + "steps_per_epoch = passes", "counts passes"),
-    "accumulation tail left out": (_Q3 + "steps_per_epoch = passes // p.A", "iteration of their own"),
-    "divided by the global batch": (_Q3 + "steps_per_epoch = p.N // (p.A * p.B * p.W)", "iteration|left"),
-    "devices added up": (_Q3 + "steps_per_epoch = passes * p.W", "at the same time"),
+    "one device's batch": (_q3("global_batch = B"), "one pass on one device"),
+    "devices forgotten": (_q3("global_batch = B * A"), "forgot the devices"),
+    "accumulation forgotten": (_q3("global_batch = B * W"), "forgot the accumulation"),
+    "nothing repeated": (_q3("repeated = 0"), "must be repeated"),
+    "left over for repeated": (_q3("repeated = N % W"), "left over after equal shares"),
+    "passes of one device alone": (_q3("passes = -(-N // B)"), "one device alone"),
+    "last batch left out": (_q3("passes = -(-N // W) // B"), "left out the smaller last batch"),
+    "passes for steps": (_q3("steps_per_epoch = passes"), "counts passes"),
+    "accumulation tail left out": (_q3("steps_per_epoch = passes // A"), "iteration of their own"),
+    "divided by the global batch": (_q3("steps_per_epoch = N // (A * B * W)"), "micro-batches"),
+    "devices added up": (_q3("steps_per_epoch = passes * W"), "at the same time"),
+    "nothing returned": (RIGHT["q3"][2].replace("return", "result ="), "Is there a `return`"),
+    "one device is special": (_q3("repeated += W == 1"), "With other numbers"),
 }
-WRONG["q3"]["divided by the global batch"] = (WRONG["q3"]["divided by the global batch"][0], "micro-batches")
 
 RIGHT["q4"] = [
-    "true_passes = p.B\ncomplete_epochs, rest = divmod(p.M, -(-p.N // p.B))\nsamples_of_the_next = rest * p.B",
-    "import math\ntrue_passes = p.N * p.B / p.N\nper_epoch = math.ceil(p.N / p.B)\ncomplete_epochs = int(p.M / per_epoch)\n"
-    "samples_of_the_next = p.B * (p.M - complete_epochs * per_epoch)",
-    "complete_epochs = samples_of_the_next = 0\nfor step in range(p.M):\n    samples_of_the_next += p.B\n"
-    "    if samples_of_the_next >= p.N:\n        complete_epochs += 1\n        samples_of_the_next = 0\ntrue_passes = float(p.B)",
+    "true_passes = p.B\ndef stopped_at(N, B, M):\n    epochs, rest = divmod(M, -(-N // B))\n"
+    "    return dict(complete_epochs=epochs, samples_of_the_next=rest * B)",
+    "import math\ntrue_passes = p.N * p.B / p.N\ndef stopped_at(N, B, M):\n    per_epoch = math.ceil(N / B)\n"
+    "    epochs = M // per_epoch\n"
+    "    return {'complete_epochs': epochs, 'samples_of_the_next': B * (M - epochs * per_epoch)}",
+    """
+def stopped_at(N, B, M):
+    complete_epochs = samples_of_the_next = 0
+    for step in range(M):
+        samples_of_the_next += B
+        if samples_of_the_next >= N:
+            complete_epochs += 1
+            samples_of_the_next = 0
+    return {"complete_epochs": complete_epochs, "samples_of_the_next": samples_of_the_next}
+true_passes = float(p.B)
+""",
 ]
-_Q4 = RIGHT["q4"][0] + "\n"
+
+
+def _q4(line: str) -> str:
+    return RIGHT["q4"][2].replace("    return", f"    {line}\n    return")
+
+
 WRONG["q4"] = {
-    "one pass": (_Q4 + "true_passes = 1", "far more than each sample once"),
-    "steps for passes": (_Q4 + "true_passes = p.N", "number of steps"),
-    "batches for passes": (_Q4 + "true_passes = -(-p.N // p.B)", "how many batches an epoch has"),
-    "the last epoch counted": (_Q4 + "complete_epochs += 1", "not complete"),
-    "divided by the batch size": (_Q4 + "complete_epochs = p.M // p.B", "iterations by the batch size"),
-    "iterations for samples": (_Q4 + "samples_of_the_next = rest", "counts iterations"),
-    "tails taken for full": (_Q4 + "samples_of_the_next = p.M * p.B % p.N", "was smaller"),
-    "a fraction of epochs": (_Q4 + "complete_epochs = p.M / 7.3", "a float"),
+    "one pass": (RIGHT["q4"][0] + "\ntrue_passes = 1", "far more than each sample once"),
+    "steps for passes": (RIGHT["q4"][0] + "\ntrue_passes = p.N", "number of steps"),
+    "batches for passes": (RIGHT["q4"][0] + "\ntrue_passes = -(-p.N // p.B)", "how many batches an epoch has"),
+    "the last epoch counted": (_q4("complete_epochs += 1"), "not complete"),
+    "divided by the batch size": (_q4("complete_epochs = M // B"), "iterations by the batch size"),
+    "iterations for samples": (_q4("samples_of_the_next //= B"), "counts iterations"),
+    "tails taken for full": (_q4("samples_of_the_next = M * B % N"), "was smaller"),
+    "a fraction of epochs": (_q4("complete_epochs = M / 7.3"), "a float"),
+    "an epoch held back at its end": (
+        _q4("if not samples_of_the_next:\n        complete_epochs, samples_of_the_next = complete_epochs - 1, N"),
+        "at the end of an epoch",
+    ),
 }
 
 _KINDS = dict(
@@ -136,13 +170,26 @@ _KINDS = dict(
     between="mini-batch",
     straight="batch",
 )
+_OWN_KINDS = {
+    "stored": "once",
+    "filled": "some twice",
+    "half": "some missing",
+    "weighted": "both",
+    "cut": "some missing",
+    "even": "once",
+    "one less": "some missing",
+    "one more": "some twice",
+    "divides": "once",
+    "apart": "both",
+}
+_OWN = f"own_kinds = {{key: {_OWN_KINDS}[key] for key in p.kinds}}\n"
 RIGHT["q5"] = [
-    f"kinds = {_KINDS}",
-    f"kinds = { {key: word.upper() for key, word in _KINDS.items()} }",
-    "kinds = {}\n" + "".join(f"kinds[{key!r}] = {' ' + word + ' '!r}\n" for key, word in _KINDS.items()),
+    _OWN + f"kinds = {_KINDS}",
+    _OWN + f"kinds = { {key: word.upper() for key, word in _KINDS.items()} }",
+    _OWN + "kinds = {}\n" + "".join(f"kinds[{key!r}] = {' ' + word + ' '!r}\n" for key, word in _KINDS.items()),
 ]
 WRONG["q5"] = {
-    f"{key} {word}": (f"kinds = {_KINDS | {key: word}}", hint)
+    f"{key} {word}": (_OWN + f"kinds = {_KINDS | {key: word}}", hint)
     for key, word, hint in [
         ("replacement", "once", "do not remember"),
         ("replacement", "some missing", "never drawn"),
@@ -158,6 +205,13 @@ WRONG["q5"] = {
         ("straight", "none", "must be one of"),
         ("drop_last", "both", "Look again at: drop_last"),
     ]
+} | {
+    "own sentences: once everywhere": (
+        f"kinds = {_KINDS}\nown_kinds = dict.fromkeys(p.kinds, 'once')",
+        "Look again at:",
+    ),
+    "own sentences: no such word": (f"kinds = {_KINDS}\nown_kinds = dict.fromkeys(p.kinds, 'twice')", "must be one of"),
+    "own sentences: none": (f"kinds = {_KINDS}\nown_kinds = {{}}", "has no entry"),
 }
 
 _JUDGED = dict(
@@ -169,13 +223,26 @@ _JUDGED = dict(
     weights="does not hold",
     passes="holds only if",
 )
+_OWN_JUDGED = {
+    "half the iterations": "holds",
+    "half the seconds": "holds only if",
+    "per epoch": "holds",
+    "at once": "holds only if",
+    "dropped": "holds only if",
+    "draws": "does not hold",
+    "several": "holds",
+    "one longer": "holds only if",
+    "nearer": "holds",
+    "always nearer": "does not hold",
+}
+_OWN = f"own_judged = {{key: {_OWN_JUDGED}[key] for key in p.judged}}\n"
 RIGHT["q6"] = [
-    f"judged = {_JUDGED}",
-    f"judged = { {key: word.title() for key, word in _JUDGED.items()} }",
-    "judged = {}\n" + "".join(f"judged[{key!r}] = {word!r}\n" for key, word in reversed(_JUDGED.items())),
+    _OWN + f"judged = {_JUDGED}",
+    _OWN + f"judged = { {key: word.title() for key, word in _JUDGED.items()} }",
+    _OWN + "judged = {}\n" + "".join(f"judged[{key!r}] = {word!r}\n" for key, word in reversed(_JUDGED.items())),
 ]
 WRONG["q6"] = {
-    f"{key} {word}": (f"judged = {_JUDGED | {key: word}}", hint)
+    f"{key} {word}": (_OWN + f"judged = {_JUDGED | {key: word}}", hint)
     for key, word, hint in [
         ("learning", "holds", "turned around"),
         ("learning", "does not hold", "did fall"),
@@ -189,4 +256,9 @@ WRONG["q6"] = {
         ("passes", "does not hold", "Without accumulation"),
         ("best", "holds only if", "Look again at: best"),
     ]
+} | {
+    "own sentences: one word everywhere": (
+        f"judged = {_JUDGED}\nown_judged = dict.fromkeys(p.judged, 'holds only if')",
+        "Look again at:",
+    )
 }

@@ -27,6 +27,10 @@ def train(weight, gradients, learning_rate, max_iters):
 _Q4 = """
 effects = dict(memory='grows', noise='shrinks', constant_rate='no', full_batch='no', renamed='no',
                validation='yes', sorted='no')
+own_effects = {key: {
+    "iterations": "shrinks", "visits": "same", "gradient": "same", "wider": "grows", "nearly all": "shrinks",
+    "summed": "grows", "halved": "same", "longer": "grows", "one more": "grows", "one more, dropped": "same",
+}[key] for key in p.effects}
 """
 _Q5 = """
 sd_with = (p.trace / p.batch) ** 0.5
@@ -144,6 +148,20 @@ WRONG = {
             ),
             "global random state",
         ),
+        "global state, and a constant for what looks at it": (
+            _Q1.replace("order =", "np.random.seed(seed * 1000 + epoch)\n    order =").replace(
+                "np.random.default_rng([seed, epoch])", "np.random"
+            )
+            + "global_state = lambda draws=0: 0",
+            "could not make sense",
+        ),
+        "global state, and an old look at it": (
+            _Q1.replace("order =", "np.random.seed(seed * 1000 + epoch)\n    order =").replace(
+                "np.random.default_rng([seed, epoch])", "np.random"
+            )
+            + "_once = global_state()\nglobal_state = lambda draws=0: _once",
+            "does not show",
+        ),
         "empty batch": (_batches("np.split(order, range(batch_size, num_samples + 1, batch_size))"), "empty batch"),
     },
     "q2": {
@@ -191,6 +209,8 @@ WRONG = {
         "always stable": (_Q4 + "effects['full_batch'] = 'yes'", "diverges"),
         "renamed epochs matter": (_Q4 + "effects['renamed'] = 'yes'", "same batches in the same order"),
         "validation unmoved": (_Q4 + "effects['validation'] = 'no'", "validates at the end"),
+        "one word for all of one's own": (_Q4 + "own_effects = dict.fromkeys(p.effects, 'same')", "Look again at:"),
+        "another word": (_Q4 + "own_effects = dict.fromkeys(p.effects, 'yes')", "must be one of"),
         "more updates for shuffling": (_Q4 + "effects['sorted'] = 'yes'", "do not mix"),
     },
     "q5": {
@@ -223,6 +243,72 @@ WRONG = {
         "no bias": (_Q6 + "bias['ratio'] = 'none'", "unbiased each"),
         "downwards": (_Q6 + "bias['ratio'] = 'usually downwards'", "lowers it"),
     },
+}
+
+
+_Q7 = """
+def samples_seen(num_samples, batch_size, iterations):
+    seen, left = 0, num_samples
+    for iteration in range(iterations):
+        batch = min(batch_size, left)
+        seen, left = seen + batch, left - batch
+        left = left or num_samples
+    return seen
+def updates(num_micro_batches, accumulation, epochs):
+    made, waiting = [], []
+    for epoch in range(epochs):
+        for number in range(num_micro_batches):
+            waiting.append([epoch, number])
+            if (number + 1) % accumulation == 0 or number + 1 == num_micro_batches:
+                made.append(waiting)
+                waiting = []
+    return made
+"""
+RIGHT["q7"] = [
+    _Q7,
+    _Q7 + "def samples_seen(N, B, i):\n    per = -(-N // B)\n    return N * (i // per) + B * (i % per)",
+    _Q7 + "def updates(M, A, E):\n    every = np.arange(M)\n"
+    "    groups = np.split(every, range(A, M, A))\n"
+    "    return [[[e, int(n)] for n in g] for e in range(E) for g in groups]",
+]
+
+
+def _q7(old: str, new: str) -> str:
+    assert old in _Q7
+    return _Q7.replace(old, new)
+
+
+WRONG["q7"] = {
+    "full batches": (_Q7 + "samples_seen = broken_samples_seen", "still counts as a full one"),
+    "one smaller batch": (_Q7 + "samples_seen = lambda N, B, i: i * B - (B - N % B)", "one batch smaller"),
+    "whole epochs": (_Q7 + "samples_seen = lambda N, B, i: i // -(-N // B) * N", "whole epochs only"),
+    "an empty batch where B divides N": (
+        _Q7 + "samples_seen = lambda N, B, i: i // (N // B + 1) * N + i % (N // B + 1) * B",
+        "divides the samples",
+    ),
+    "a float": (_q7("return seen", "return seen / 1"), "a float"),
+    "counted from 0": (_Q7 + "updates = broken_updates", "when have three of them passed"),
+    "carried": (_q7(" or number + 1 == num_micro_batches", ""), "mixes gradients of two epochs"),
+    "dropped": (
+        _q7(" or number + 1 == num_micro_batches", "").replace(
+            "        for number", "        waiting = []\n        for number"
+        ),
+        "in no update",
+    ),
+    "not reset": (
+        _q7(
+            "made.append(waiting)\n                waiting = []",
+            "made.append(list(waiting))\n                waiting = waiting if number < 4 else []",
+        ),
+        "more than one update",
+    ),
+    "an update for the tail in any case": (
+        _q7(
+            "    return made",
+            "        made += [made[-1]] if num_micro_batches % accumulation == 0 else []\n    return made",
+        ),
+        "nothing is left over",
+    ),
 }
 
 

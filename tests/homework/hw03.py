@@ -1,10 +1,19 @@
 """Answers to homework 3: right ones written differently, and wrong ones with a piece of the hint they must get."""
 
-_Q1 = """rows = list(zip(p.batch_sizes, p.iterations, p.milliseconds))
-by_iterations = [r[0] for r in sorted(rows, key=lambda r: r[1])]
-by_samples = [r[0] for r in sorted(rows, key=lambda r: r[0] * r[1])]
-by_seconds = [r[0] for r in sorted(rows, key=lambda r: r[1] * r[2])]
+_Q1 = """def best_first(batch_sizes, iterations, milliseconds, clock):
+    rows = list(zip(batch_sizes, iterations, milliseconds))
+    by_iterations = [r[0] for r in sorted(rows, key=lambda r: r[1])]
+    by_samples = [r[0] for r in sorted(rows, key=lambda r: r[0] * r[1])]
+    by_seconds = [r[0] for r in sorted(rows, key=lambda r: r[1] * r[2])]
+    return {"iterations": by_iterations, "samples": by_samples, "seconds": by_seconds}[clock]
 """
+
+
+def _order(line: str) -> str:
+    """Question 1 with one order spoilt."""
+    return _Q1.replace("    return", f"    {line}\n    return")
+
+
 _Q2 = """import numpy as np
 def tune(grid, runs):
     m = [np.median([np.inf if s is None else s for s in row]) for row in runs]
@@ -56,7 +65,9 @@ _STOP = """def stop_at(losses, eval_every, patience):
     return number * eval_every
 
 """
-_Q5 = _STOP + f"statements = {_JUDGED}\n"
+_RIGHT_ONES = ("halved", "twofold", "widen", "too good", "twice as often", "plateau", "other target")
+_OWN = f"own_statements = {{k: 'right' if k in {_RIGHT_ONES} else 'wrong' for k in p.statements}}\n"
+_Q5 = _STOP + _OWN + f"statements = {_JUDGED}\n"
 
 _Q6 = """rates = {B: B / t for B, t in p.speed.items()}
 largest_rate = rates[2048]
@@ -78,11 +89,12 @@ def _misjudged(key: str, hint: str) -> tuple[str, str]:
 RIGHT = {
     "q1": [
         _Q1,
-        "import numpy as np\nB, S, t = map(np.array, (p.batch_sizes, p.iterations, p.milliseconds))\n"
-        "by_iterations, by_samples, by_seconds = B[S.argsort()], B[(B * S).argsort()], B[(S * t).argsort()]",
-        "D = dict(zip(p.batch_sizes, p.iterations))\nT = dict(zip(p.batch_sizes, p.milliseconds))\n"
-        "by_iterations = sorted(D, key=D.get)\n"
-        "by_samples = sorted(D, key=lambda b: D[b] * b)\nby_seconds = sorted(D, key=lambda b: D[b] * T[b] / 1000)",
+        "import numpy as np\ndef best_first(batch_sizes, iterations, milliseconds, clock):\n"
+        "    B, S, t = map(np.array, (batch_sizes, iterations, milliseconds))\n"
+        "    needed = {'iterations': S, 'samples': S * B, 'seconds': S * t}[clock]\n    return B[np.argsort(needed)]",
+        "def best_first(sizes, iterations, milliseconds, clock):\n    each = {'iterations': [1] * len(sizes),\n"
+        "            'samples': sizes, 'seconds': milliseconds}[clock]\n"
+        "    ranked = sorted((S * one, B) for S, one, B in zip(iterations, each, sizes))\n    return [B for _, B in ranked]",
     ],
     "q2": [
         _Q2,
@@ -122,13 +134,13 @@ RIGHT = {
         _Q5,
         "def stop_at(losses, eval_every, patience):\n    for n in range(1, len(losses) + 1):\n"
         "        seen = losses[:n]\n        if n - 1 - seen.index(min(seen)) >= patience:\n            break\n"
-        f"    return n * eval_every\nstatements = {_JUDGED}",
+        f"    return n * eval_every\n{_OWN}statements = {_JUDGED}",
         "import numpy as np\ndef stop_at(losses, eval_every, patience):\n"
         "    best = np.minimum.accumulate(losses)\n    new = np.r_[True, best[1:] < best[:-1]]\n"
         "    place = np.arange(len(new))\n    age = place - np.maximum.accumulate(np.where(new, place, 0))\n"
         "    late = np.flatnonzero(age >= patience)\n"
         "    return int((late[0] if len(late) else len(losses) - 1) + 1) * eval_every\n"
-        f"statements = { ({key: word.upper() for key, word in _JUDGED.items()}) }",
+        f"{_OWN}statements = { ({key: word.upper() for key, word in _JUDGED.items()}) }",
     ],
     "q6": [
         _Q6,
@@ -143,12 +155,17 @@ RIGHT = {
 }
 WRONG = {
     "q1": {
-        "most iterations first": (_Q1 + "by_iterations = by_iterations[::-1]", "most iterations"),
-        "iterations for samples": (_Q1 + "by_samples = by_iterations", "uses more samples"),
-        "seconds of one iteration": (_Q1 + "by_seconds = p.batch_sizes", "quick iteration"),
-        "throughput for seconds": (_Q1 + "by_seconds = p.batch_sizes[::-1]", "samples per second"),
-        "one left out": (_Q1 + "by_seconds = by_seconds[1:]", "once"),
-        "a single size": (_Q1 + "by_samples = 8", "list of batch sizes"),
+        "most iterations first": (_order("by_iterations = by_iterations[::-1]"), "most iterations"),
+        "iterations for samples": (_order("by_samples = by_iterations"), "uses more samples"),
+        "seconds of one iteration": (_order("by_seconds = batch_sizes"), "quick iteration"),
+        "throughput for seconds": (_order("by_seconds = batch_sizes[::-1]"), "samples per second"),
+        "one left out": (_order("by_seconds = by_seconds[1:]"), "once"),
+        "a single size": (_order("by_samples = 8"), "list of batch sizes"),
+        "always the small ones": (_order("by_samples = sorted(batch_sizes)"), "By samples the order of some runs"),
+        "always the large ones": (
+            _order("by_iterations = list(batch_sizes)[::-1]"),
+            "By iterations the order of some runs",
+        ),
     },
     "q2": {
         "edge kept": (_Q2.replace("i in (0, len(grid) - 1) or ", ""), "edge of its grid"),
@@ -159,7 +176,7 @@ WRONG = {
         ),
         "means": (_Q2.replace("np.median", "np.mean"), "One failed seed"),
         "best seed": (_Q2.replace("np.median", "np.min"), "most runs failed"),
-        "most iterations": (_Q2.replace("argmin", "argmax"), "must return a rate"),
+        "most iterations": (_Q2.replace("argmin", "argmax"), "None where a value is due"),
     },
     "q3": {
         "against the one before": (
@@ -225,6 +242,8 @@ WRONG = {
         ),
         "equal is new": (_Q5.replace("loss < best", "loss <= best"), "An equal loss"),
         "nothing at the end": (_Q5.replace("\n    return number * eval_every", ""), "If the patience never ends"),
+        "own statements": (_Q5 + "own_statements = dict.fromkeys(p.statements, 'wrong')", "Look again at:"),
+        "own statements left out": (_Q5 + "own_statements = {}", "has no entry"),
         "linear": _misjudged("linear", "Compare the best learning rates"),
         "adam": _misjudged("adam", "Adam divides"),
         "forever": _misjudged("forever", "The linear rule assumes"),
@@ -278,13 +297,24 @@ _READING = {
     "same critical size": "hoped",
     "a warm machine": "median after a warm-up",
 }
+_CURVES = {
+    "curve A": "loss",
+    "curve B": "both",
+    "curve C": "neither",
+    "curve D": "accuracy",
+    "curve E": "neither",
+    "curve F": "loss",
+    "curve G": "neither",
+    "curve H": "both",
+}
+_OWN = f"own_curves = {{key: {_CURVES}[key] for key in p.curves}}\n"
 RIGHT["q7"] = [
-    f"reading = {_READING}",
-    f"reading = { {key: word.upper() for key, word in _READING.items()} }",
-    "reading = {}\n" + "".join(f"reading[{key!r}] = {word!r}\n" for key, word in _READING.items()),
+    _OWN + f"reading = {_READING}",
+    _OWN + f"reading = { {key: word.upper() for key, word in _READING.items()} }",
+    _OWN + "reading = {}\n" + "".join(f"reading[{key!r}] = {word!r}\n" for key, word in _READING.items()),
 ]
 WRONG["q7"] = {
-    f"{key} {word}": (f"reading = {_READING | {key: word}}", hint)
+    f"{key} {word}": (_OWN + f"reading = {_READING | {key: word}}", hint)
     for key, word, hint in [
         ("keskar", "2", "Was the learning rate changed with the batch size there?"),
         ("keskar", "3", "Was the number of updates held fixed there?"),
@@ -302,4 +332,7 @@ WRONG["q7"] = {
         ("same critical size", "known", "In lesson 8 another target had another critical batch size."),
         ("a warm machine", "mean of all", "One slow start would count for many ordinary iterations."),
     ]
+} | {
+    "own curves": (f"reading = {_READING}\nown_curves = dict.fromkeys(p.curves, 'loss')", "Look again at:"),
+    "own curves left out": (f"reading = {_READING}\nown_curves = 'loss'", "must stay a dict"),
 }

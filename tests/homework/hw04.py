@@ -53,6 +53,8 @@ _SAVE = 'save_actions = [["write", "new"], ["flush", "new"], ["rename", "checkpo
 _CHOICE = (
     'choice = dict(hugging_face="flush", lightning="flush-fixed", optax="carry", batchnorm="no", '
     'set_epoch="the same batches", equal="256", meeting="weights")\n'
+    'own_choice = {key: "yes" if key in ("50 and 50", "activations", "layer norm", "64 samples", "even", "told", '
+    '"epoch 7") else "no" for key in p.choices}\n'
 )
 
 RIGHT = {
@@ -211,6 +213,8 @@ WRONG = {
         "meeting": (_CHOICE + "choice['meeting'] = 'batch size'", "one number for each weight"),
         "lightning": (_CHOICE + "choice['lightning'] = 'flush'", "divisor"),
         "optax": (_CHOICE + "choice['optax'] = 'drop'", "forget"),
+        "own questions": (_CHOICE + "own_choice = dict.fromkeys(p.choices, 'yes')", "Look again at:"),
+        "own questions left out": (_CHOICE + "own_choice = {}", "has no entry"),
         "hugging face": (_CHOICE + "choice['hugging_face'] = 'drop'", "makes an iteration"),
     },
 }

@@ -71,7 +71,7 @@ def device(rank, size, pad_to_even=True):
 
 @pytest.fixture
 def left_behind(tmp_path, monkeypatch):
-    """Asks for the processes of this test's launches that still run; their results' folder is in their command lines."""
+    """Asks for this test's launched processes that still run; their results' folder is in their command lines."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     def ask():

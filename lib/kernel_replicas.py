@@ -274,9 +274,13 @@ def update(optimizer, iteration, rate, weights, gradient, velocity, squares):
 
 
 @njit(**COMPILED)
-def advance(layers, optimizer, iterations, weights, velocity, squares, x, y, order, batch_size, rates, work, slopes):
-    """Train one replica on an order of samples, batch by batch; return its summed loss."""
+def advance(layers, optimizer, iterations, state, samples, order, batch_size, rates, memory):
+    """Train one replica on an order of samples, batch by batch; return its summed loss.
+
+    Its ``state`` is (weights, velocity, squares), ``samples`` are (x, y), ``memory`` is (work, slopes).
+    """
     loss = 0.0
+    (weights, velocity, squares), (x, y), (work, slopes) = state, samples, memory
     gradient, part = np.empty_like(weights), np.empty_like(weights)
     at_once = optimizer.kind == 0 and optimizer.decay == 0 and batch_size == 1 and layers.positions.max() == 1
     for i in range(len(rates)):
@@ -319,26 +323,16 @@ class KernelReplicas(Replicas):
         self.weights = torch.stack([as_row(self.layers, initialized(workload.model, seed)) for seed in seeds])
         self.velocity, self.squares = torch.zeros_like(self.weights), torch.zeros_like(self.weights)
         self.samples_of = {name: (x.numpy(), y.numpy()) for name, (x, y) in self.samples_of.items()}
-        self.work, self.slopes = np.zeros((2, workspace(self.layers)), self.weights.numpy().dtype)
+        self.memory = tuple(np.zeros((2, workspace(self.layers)), self.weights.numpy().dtype))
 
     def advance(self, orders: np.ndarray, which: np.ndarray, batch_size: int, rates: np.ndarray, rngs=None):
-        x, y = self.samples_of["train"]
-        rates = rates.astype(x.dtype)
+        samples = self.samples_of["train"]
+        rates = rates.astype(samples[0].dtype)
         for r in range(len(rates)):
+            state = (self.weights[r].numpy(), self.velocity[r].numpy(), self.squares[r].numpy())
+            plan = (orders[which[r]], batch_size, rates[r])
             self.losses[r] += advance(
-                self.layers,
-                self.optimizer[0],
-                self.iterations,
-                self.weights[r].numpy(),
-                self.velocity[r].numpy(),
-                self.squares[r].numpy(),
-                x,
-                y,
-                orders[which[r]],
-                batch_size,
-                rates[r],
-                self.work,
-                self.slopes,
+                self.layers, self.optimizer[0], self.iterations, state, samples, *plan, self.memory
             )
         self.counted += orders.shape[1]
         self.iterations += rates.shape[1]
@@ -348,7 +342,7 @@ class KernelReplicas(Replicas):
         rows = []
         for weights in self.weights.numpy():
             found = {
-                name: evaluate(self.layers, weights, x[: ends[name]], y[: ends[name]], self.work)
+                name: evaluate(self.layers, weights, x[: ends[name]], y[: ends[name]], self.memory[0])
                 for name, (x, y) in self.samples_of.items()
             }
             rows.append(self.row(found))

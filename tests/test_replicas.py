@@ -68,9 +68,9 @@ def test_forward_and_gradient_are_those_of_autograd(name):
     outputs = model(torch.from_numpy(x[rows]))
     loss = F.cross_entropy(outputs, torch.from_numpy(y[rows]))
     loss.backward()
-    np.testing.assert_allclose(forward(layers, weights, x, rows, replicas.work), outputs.detach(), atol=1e-13)
+    np.testing.assert_allclose(forward(layers, weights, x, rows, replicas.memory[0]), outputs.detach(), atol=1e-13)
     gradient = np.full_like(weights, np.nan)
-    summed = backward(layers, weights, gradient, x, y, rows, 1 / len(rows), 0.0, replicas.work, replicas.slopes)
+    summed = backward(layers, weights, gradient, x, y, rows, 1 / len(rows), 0.0, *replicas.memory)
     for parameter in model.parameters():
         parameter.data = parameter.grad
     np.testing.assert_allclose(gradient, as_row(layers, model), atol=1e-13)

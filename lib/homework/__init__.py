@@ -4,8 +4,7 @@ Standard library and NumPy only, so that a released folder works wherever Jupyte
 A homework needs ``from lib.homework import Homework``; its checks need ``Answers`` and ``expect``.
 """
 
-from lib.homework.answers import Hint, expect
-from lib.homework.asked import Answers
+from lib.homework.answers import Answers, Hint, expect
 from lib.homework.notebook import Homework
 from lib.homework.parameters import parameters
 

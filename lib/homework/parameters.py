@@ -15,13 +15,6 @@ class Draw:
     def __init__(self, key: str):
         self._random = random.Random(int.from_bytes(hashlib.sha256(key.encode()).digest())).random
 
-    def whole(self, low: int, high: int) -> int:
-        """A whole number from low to high, both included."""
-        return low + int(self._random() * (high - low + 1))
-
-    def one_of(self, options):
-        return options[self.whole(0, len(options) - 1)]
-
     def statements(self, pairs, count: int) -> dict[str, str]:
         """Sentences to judge, by name: both of one pair and one of each of ``count - 1`` others, in any order.
 
@@ -34,15 +27,15 @@ class Draw:
         mixed = [drawn.pop(self.whole(0, len(drawn) - 1)) for _ in range(len(drawn))]
         return dict(mixed)
 
+    def whole(self, low: int, high: int) -> int:
+        """A whole number from low to high, both included."""
+        return low + int(self._random() * (high - low + 1))
 
-class Parameters(SimpleNamespace):
-    """A student's numbers by name, and ``student_id``, whose they are; as pairs for a check that asks for them."""
-
-    def __iter__(self):
-        return iter(vars(self).items())
+    def one_of(self, options):
+        return options[self.whole(0, len(options) - 1)]
 
 
-def parameters(assignment: str, student_id: str) -> Parameters:
+def parameters(assignment: str, student_id: str) -> SimpleNamespace:
     """The numbers of one student in one homework.
 
     ``lib.homework.<assignment>.draw`` makes them; it returns None for a degenerate draw
@@ -60,5 +53,5 @@ def parameters(assignment: str, student_id: str) -> Parameters:
     for attempt in range(1000):
         drawn = draw(Draw(f"{assignment}:{student_id}:{attempt}"))
         if drawn is not None:
-            return Parameters(**drawn, student_id=student_id)
+            return SimpleNamespace(**drawn)
     raise RuntimeError(f"{assignment} rejects every draw; look at lib/homework/{assignment}.py.")

@@ -176,7 +176,7 @@ WRONG = {
         ),
         "means": (_Q2.replace("np.median", "np.mean"), "One failed seed"),
         "best seed": (_Q2.replace("np.median", "np.min"), "most runs failed"),
-        "most iterations": (_Q2.replace("argmin", "argmax"), "None where a value is due"),
+        "most iterations": (_Q2.replace("argmin", "argmax"), "must return a rate"),
     },
     "q3": {
         "against the one before": (

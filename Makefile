@@ -79,7 +79,7 @@ FRAMEWORKS := .venv-frameworks/bin/python
 	@touch $@
 
 test-frameworks: .venv-frameworks/installed  ## lib/frameworks against the running frameworks, as a table (ALL=1: also those that install with care)
-	$(if $(ALL),$(FRAMEWORKS) -m pip install --disable-pip-version-check -q --no-deps -r requirements-frameworks-with-care.txt)
+	$(if $(ALL),DS_BUILD_OPS=0 $(FRAMEWORKS) -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -r requirements-frameworks-with-care.txt)
 	$(FRAMEWORKS) -m tests.frameworks $(if $(ALL),--all)
 
 canary:  ## the same with the newest release of each framework; reports what differs and never fails

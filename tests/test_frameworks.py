@@ -142,6 +142,13 @@ def test_the_data_are_whole(framework):
     assert framework.tail.split()[0].strip(",;") in {*TAILS, "–", "your", "there"}
 
 
+def test_executed_means_executed():
+    """What is called run and counted has a check in tests/frameworks, and nothing else has one."""
+    checks = (path.read_text(encoding="utf-8") for path in (ROOT / "tests/frameworks").glob("*.py"))
+    checked = set(re.findall(r'^@check\("([\w-]+)"', "".join(checks), flags=re.M))
+    assert checked == {key for key, framework in FRAMEWORKS.items() if framework.executed}
+
+
 def test_versions_are_the_pinned_ones():
     pins = {}
     for name in ("requirements-frameworks.txt", "requirements-frameworks-with-care.txt"):

@@ -61,7 +61,7 @@ def execute(app, env, docnames):
     if notebooks:
         log = logging.getLogger(__name__)
         log.setLevel(logging.INFO)
-        load_executor("local-parallel", cache, log).run_and_cache(filter_uris=notebooks, timeout=120)
+        load_executor("local-parallel", cache, log).run_and_cache(filter_uris=notebooks, timeout=300)
 
 
 def remember(app, exception):

@@ -41,7 +41,7 @@ def warmed_up(loader: Loader, epochs: int, warmup: int, highest: float, steps: i
     name="Ultralytics YOLO",
     package="ultralytics",
     version="8.4.190",
-    executed=True,
+    executed=False,
     words=YOLO_WORDS,
     **YOLO_HABITS,
     traps=(

@@ -38,6 +38,17 @@ def in_a_process(module, seed):
     return rows, problem
 
 
+def merged(rows):
+    """One row for each framework, though several modules may have checked it."""
+    together = {}
+    for row in rows:
+        first = together.setdefault(row["key"], row)
+        if first is not row:
+            for name in ("configurations", "refused", "seconds", "mismatches"):
+                first[name] += row[name]
+    return list(together.values())
+
+
 def table(rows):
     lines = [("framework", "version", "configurations", "refused", "mismatches", "seconds")]
     for row in sorted(rows, key=lambda row: row["key"]):
@@ -47,7 +58,7 @@ def table(rows):
             (
                 FRAMEWORKS[row["key"]].name,
                 version,
-                *map(str, (row["configurations"], row["refused"], len(row["mismatches"]), row["seconds"])),
+                *map(str, (row["configurations"], row["refused"], len(row["mismatches"]), round(row["seconds"], 1))),
             )
         )
     widths = [max(len(line[i]) for line in lines) for i in range(6)]
@@ -76,7 +87,7 @@ def main():
     modules = options.modules or PLAIN + (WITH_CARE if options.all else [])
     with ThreadPoolExecutor(max_workers=2) as pool:
         results = list(pool.map(lambda module: in_a_process(module, options.seed), modules))
-    rows = [row for found, _ in results for row in found]
+    rows = merged(row for found, _ in results for row in found)
     problems = [problem for _, problem in results if problem]
     print(table(rows))
     for row in rows:

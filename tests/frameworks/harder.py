@@ -1,8 +1,10 @@
 """Those that install with care (``make test-frameworks ALL=1``).
 
-fastai, and the own loops of torchtune and LitGPT on stand-ins for their set-up.
+fastai, DeepSpeed in one process, and the own loops of torchtune and LitGPT on stand-ins for their set-up.
 """
 
+import os
+import random
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -192,3 +194,54 @@ def litgpt(draw):
             mock.MagicMock(),
         )
     yield {"iterations": optimizer.steps, "samples": optimizer.samples, "step_count": state["step_count"]}
+
+
+@check("deepspeed", 30)
+def deepspeed(draw):
+    import deepspeed
+
+    choices = dict(
+        num_samples=draw.randint(1, 20),
+        epochs=draw.randint(1, 3),
+        dataloader_drop_last=draw.random() < 0.3,
+    )
+    micro, steps = draw.randint(1, 4), draw.randint(1, 4)
+    choices |= draw.choice(
+        [
+            dict(train_micro_batch_size_per_gpu=micro, gradient_accumulation_steps=steps),
+            dict(train_micro_batch_size_per_gpu=micro),
+            dict(train_batch_size=micro * steps, gradient_accumulation_steps=steps),
+            dict(train_batch_size=micro * steps, train_micro_batch_size_per_gpu=micro),
+            dict(train_batch_size=micro),
+        ]
+    )
+    yield choices
+    if "MASTER_PORT" not in os.environ:
+        port = str(random.randint(20_000, 40_000))
+        os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1", MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+        deepspeed.init_distributed("gloo")
+    model = torch.nn.Linear(1, 1, bias=False)
+    optimizer = Counting(model.parameters(), lr=1.0)
+    sizes = (
+        "train_batch_size",
+        "train_micro_batch_size_per_gpu",
+        "gradient_accumulation_steps",
+        "dataloader_drop_last",
+    )
+    engine, _, loader, _ = deepspeed.initialize(
+        model=model,
+        optimizer=optimizer,
+        training_data=[torch.ones(1)] * choices["num_samples"],
+        config={name: choices[name] for name in sizes if name in choices},
+    )
+    for _ in range(choices["epochs"]):
+        for batch in loader:
+            optimizer.waiting += len(batch)
+            engine.backward(engine(batch).sum())
+            engine.step()
+    yield {
+        "iterations": optimizer.steps,
+        "samples": optimizer.samples,
+        "global_steps": engine.global_steps,
+        "global_samples": engine.global_samples,
+    }

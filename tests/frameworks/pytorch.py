@@ -25,11 +25,11 @@ class Counting(torch.optim.SGD):
 def loaders(draw):
     """The loop that everybody writes: one process after the other plays each rank."""
     choices = dict(
-        num_samples=draw.randint(1, 60),
-        batch_size=draw.randint(1, 12),
+        num_samples=draw.randint(1, 90),
+        batch_size=draw.randint(1, 8),
         epochs=draw.randint(1, 4),
         drop_last=draw.random() < 0.5,
-        accumulation_steps=draw.randint(1, 5),
+        accumulation_steps=draw.randint(1, 4),
         num_replicas=draw.randint(1, 4),
         sampler_drop_last=draw.random() < 0.5,
     )

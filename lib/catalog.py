@@ -44,8 +44,9 @@ def friedman(num_train: int = 4_000, num_held: int = 1_000, seed: int = 0) -> Wo
     x = rng.uniform(size=(num_train + 2 * num_held, 10))
     y = 10 * np.sin(np.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2 + 10 * x[:, 3] + 5 * x[:, 4]
     y = (y + rng.normal(size=len(y)) - 14.4) / 5  # about mean 0 and standard deviation 1
-    x, y = x.astype(np.float32), y.astype(np.float32)[:, None]
-    data = Dataset("Friedman's function", x[:num_train], y[:num_train], x[num_train:], y[num_train:])
+    inputs, targets = x.astype(np.float32), y.astype(np.float32)[:, None]
+    train, held = slice(num_train), slice(num_train, None)
+    data = Dataset("Friedman's function", inputs[train], targets[train], inputs[held], targets[held])
     return regression(models.mlp(10, 50, 50, 1), data.hold_out(num_held))
 
 

@@ -64,7 +64,8 @@ class Saver:
     def save(self):
         """Write a checkpoint."""
         progress = self.run.progress() | {"rows": self.history.rows}
-        self.checkpoints.save(self.run.model, self.run.optimizer, progress)
+        if self.checkpoints is not None:
+            self.checkpoints.save(self.run.model, self.run.optimizer, progress)
 
 
 class Checkpoints:
@@ -90,7 +91,7 @@ class Checkpoints:
         Killed at any moment, this leaves at least one whole checkpoint, if there was one.
         ``progress`` is whatever else the run needs to go on: numbers, strings, lists, tensors.
         """
-        content = io.BytesIO()
+        stream = io.BytesIO()
         torch.save(
             {
                 "run": self.run,
@@ -99,9 +100,9 @@ class Checkpoints:
                 "optimizer": optimizer.state_dict(),
                 "generators": _generators(),
             },
-            content,
+            stream,
         )
-        content = content.getvalue()
+        content = stream.getvalue()
         write_atomically(self.partial, hashlib.sha256(content).digest() + content, sync=True)
         if self.newest_is_good and self.path.exists():
             os.replace(self.path, self.previous)

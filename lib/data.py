@@ -14,6 +14,7 @@ import warnings
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,8 +47,8 @@ class Dataset:
     y_train: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
-    x_validation: np.ndarray = None
-    y_validation: np.ndarray = None
+    x_validation: np.ndarray | Any = None  # no samples, once it is made
+    y_validation: np.ndarray | Any = None
 
     def __post_init__(self):
         for name in ("x", "y"):

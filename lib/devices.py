@@ -40,7 +40,8 @@ class Clock:
     """
 
     def __init__(self, device: torch.device, spent: float = 0.0):
-        self.device, self._started, self._paused = device, time.perf_counter() - spent, None
+        self.device, self._started = device, time.perf_counter() - spent
+        self._paused: float | None = None
 
     def seconds(self) -> float:
         """Seconds until now, or until the pause."""
@@ -56,7 +57,8 @@ class Clock:
     def __exit__(self, *_):
         """Go on."""
         synchronize(self.device)
-        self._started += time.perf_counter() - self._paused
+        if self._paused is not None:
+            self._started += time.perf_counter() - self._paused
         self._paused = None
 
 

@@ -27,7 +27,7 @@ import warnings
 from dataclasses import MISSING, fields
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 # Before PyTorch starts: without a name server it warns about host names that nobody here needs.
 os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
@@ -73,8 +73,12 @@ class Devices(OneDevice):
         self.rank, self.size, self.pad_to_even, self.visited = dist.get_rank(), dist.get_world_size(), pad_to_even, 0
 
     def share(self, order: np.ndarray) -> np.ndarray:
-        mine = DistributedSampler(
-            order, num_replicas=self.size, rank=self.rank, shuffle=False, drop_last=not self.pad_to_even
+        mine: DistributedSampler = DistributedSampler(
+            order,  # type: ignore[arg-type]  # it asks for nothing but the length
+            num_replicas=self.size,
+            rank=self.rank,
+            shuffle=False,
+            drop_last=not self.pad_to_even,
         )
         self.visited += len(mine)
         return order[list(mine)]
@@ -83,7 +87,7 @@ class Devices(OneDevice):
         return DistributedDataParallel(model)
 
     def no_sync(self, network: nn.Module):
-        return network.no_sync()
+        return network.no_sync()  # type: ignore[operator]  # what self.network made
 
     def mean(self, number: torch.Tensor) -> torch.Tensor:
         dist.all_reduce(number)
@@ -194,7 +198,8 @@ def run_to_the_end(command: list[str], limit: float) -> tuple[str, int | None]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        process.stdout.close()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def what_went_wrong(text: str, code: int | None, limit: float) -> str:
@@ -237,7 +242,7 @@ def arguments(command: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device")
     for field in (*fields(Recipe), *fields(Budget)):
         kind = (get_args(field.type) or [field.type])[0]
-        how = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
+        how: dict[str, Any] = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
         how |= {"nargs": 2} if field.name == "betas" else {}
         required = field.default is MISSING
         default = None if required else field.default
@@ -252,6 +257,8 @@ def workload_named(name: str) -> Workload:
         return catalog.named(name)
     try:
         spec = importlib.util.spec_from_file_location("workload_of_this_run", file)
+        if spec is None or spec.loader is None:
+            raise OSError(f"{file} is no Python file")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return getattr(module, function)()
@@ -313,7 +320,7 @@ def main(command: list[str] | None = None):
             os.environ["TQDM_DISABLE"] = "1"
             warnings.simplefilter("ignore")  # rank 0 says it
         history, model = train(workload, devices=devices, **options)
-        processes = [None] * devices.size
+        processes: list[Any] = [None] * devices.size
         dist.all_gather_object(processes, dict(zip(COUNTED, (devices.rank, os.getpid(), devices.visited))))
         if devices.rank == 0:
             report(history, processes, history_file)

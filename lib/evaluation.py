@@ -48,7 +48,7 @@ class History:
 
     def __init__(self, run, evaluate_every: int | None = None):
         self.evaluate_every = check_every("evaluate_every", evaluate_every)
-        self.rows = []
+        self.rows: list[dict] = []
         self.progress = tqdm(total=run.num_iterations, unit=" iterations", delay=2, leave=False)
 
     def due(self, run) -> bool:

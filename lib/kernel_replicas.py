@@ -9,6 +9,7 @@ samples that stay in the cache. It does what ``lib.training.train`` does.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401  loads the BLAS behind np.dot in Numba, so that its threads can be set
@@ -25,27 +26,25 @@ from lib.workload import Workload, correct_classes
 
 BLOCK = 64  # samples whose activations fit the processor's cache
 
-LAYER = np.dtype(
-    [
-        (name, np.int64)
-        for name in (
-            "channels",
-            "length",
-            "window",
-            "stride",
-            "padding",  # what it reads: a signal (length, channels) and its windows
-            "positions",
-            "units",
-            "relu",  # what it makes: a signal (positions, units)
-            "weights",
-            "biases",  # where its parameters start in a replica's row
-            "inputs",
-            "columns",
-            "outputs",
-        )
-    ]
-)  # where its activations start in the workspace
-COMPILED = dict(cache=True, nogil=True, boundscheck=False, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+FIELDS = (
+    "channels",
+    "length",
+    "window",
+    "stride",
+    "padding",  # what it reads: a signal (length, channels) and its windows
+    "positions",
+    "units",
+    "relu",  # what it makes: a signal (positions, units)
+    "weights",
+    "biases",  # where its parameters start in a replica's row
+    "inputs",
+    "columns",
+    "outputs",  # where its activations start in the workspace
+)
+LAYER = np.dtype([(name, np.int64) for name in FIELDS])
+COMPILED: dict[str, Any] = dict(
+    cache=True, nogil=True, boundscheck=False, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}
+)
 
 
 def as_layers(workload: Workload) -> np.ndarray | None:
@@ -54,29 +53,32 @@ def as_layers(workload: Workload) -> np.ndarray | None:
     plain = workload.loss is F.cross_entropy and workload.correct is correct_classes and not workload.augment
     if not plain or workload.units or x.ndim != 2 or x.dtype.kind != "f" or y.ndim != 1:
         return None
-    layers, channels, length = [], x.shape[1], 1
+    layers: list[list[int]] = []
+    channels, length = x.shape[1], 1
     parameters = size = 0
     try:
         for module in workload.model if isinstance(workload.model, nn.Sequential) else [workload.model]:
             if type(module) in (nn.Linear, nn.Conv1d):
                 window, stride, padding = length, 1, 0
                 if type(module) is nn.Conv1d:
+                    if isinstance(module.padding, str):
+                        return None
                     (window,), (stride,), (padding,) = module.kernel_size, module.stride, module.padding
                 positions = (length + 2 * padding - window) // stride + 1
-                units, row = len(module.weight), channels * window
+                units, row = len(module.get_parameter("weight")), channels * window
                 columns = size + (BLOCK * length * channels if length > 1 else 0)
                 outputs = columns + BLOCK * positions * row
                 shape = [channels, length, window, stride, padding, positions, units, 0]
                 layers.append([*shape, parameters, parameters + units * row, size, columns, outputs])
                 parameters, size, channels, length = parameters + units * (row + 1), outputs, units, positions
             elif type(module) is nn.ReLU:
-                layers[-1][LAYER.names.index("relu")] = 1
+                layers[-1][FIELDS.index("relu")] = 1
             elif type(module) is nn.Unflatten:
                 channels, length = 1, channels
             elif type(module) is not nn.Flatten:
                 return None
-        layers = np.array([tuple(layer) for layer in layers], LAYER)
-        return layers if answers_alike(layers, workload.model, x.shape[1]) else None
+        records = np.array([tuple(layer) for layer in layers], LAYER)
+        return records if answers_alike(records, workload.model, x.shape[1]) else None
     except (ValueError, TypeError, IndexError, RuntimeError):
         return None
 
@@ -319,7 +321,9 @@ class KernelReplicas(Replicas):
 
     def __init__(self, workload: Workload, recipe: Recipe, seeds: list[int], device: str = "cpu"):
         super().__init__(workload, recipe, seeds, device)
-        self.layers, self.optimizer = as_layers(workload), as_record(recipe)
+        layers = as_layers(workload)
+        assert layers is not None  # who makes such replicas has asked as_layers
+        self.layers, self.optimizer = layers, as_record(recipe)
         self.weights = torch.stack([as_row(self.layers, initialized(workload.model, seed)) for seed in seeds])
         self.velocity, self.squares = torch.zeros_like(self.weights), torch.zeros_like(self.weights)
         self.samples_of = {name: (x.numpy(), y.numpy()) for name, (x, y) in self.samples_of.items()}

@@ -7,10 +7,12 @@ Pure Python, exact integers.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeAlias
 
 from lib.checks import whole_number
 
 DEALS = ("samples", "batches")
+MaybeNone: TypeAlias = Any  # None, but only of a stream without a length: who counts other loaders need not ask
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -165,7 +167,7 @@ class Loader:
     def expected_never_seen(self, batches: int) -> float:
         """Samples that are in none of these batches, on average, if each draw is uniform."""
         if not self.replacement:
-            return self.never_seen(batches)
+            return self.never_seen(batches) or 0
         return self.num_samples * (1 - 1 / self.num_samples) ** self.samples_in(batches)
 
     def why_no_batch(self) -> str:
@@ -215,7 +217,7 @@ class Stream:
     20
     """
 
-    num_samples: int | None
+    num_samples: int | MaybeNone
     batch_size: int
     drop_last: bool = False
     workers: int = 0
@@ -246,7 +248,7 @@ class Stream:
         """(worker, samples of its batch) for each batch of a whole stream, in the order they arrive."""
         readers = max(1, self.workers)
         left = [len(range(w, self.num_samples, readers)) if self.split else self.num_samples for w in range(readers)]
-        turns = []
+        turns: list[tuple[int, int]] = []
         while any(left):
             for worker in range(readers):
                 size = min(left[worker], self.batch_size)
@@ -256,19 +258,19 @@ class Stream:
         return turns
 
     @property
-    def batches_per_epoch(self) -> int | None:
+    def batches_per_epoch(self) -> int | MaybeNone:
         """Batches that arrive in an epoch; None if the length is not known."""
         if self.num_samples is None:
             return self.limit_batches
         return len(self._turns) if self.limit_batches is None else min(len(self._turns), self.limit_batches)
 
     @property
-    def samples_per_device(self) -> int | None:
+    def samples_per_device(self) -> int | MaybeNone:
         """Samples in the stream, as often as it is read."""
         return None if self.num_samples is None else self.num_samples * (1 if self.split else max(1, self.workers))
 
     @property
-    def last_batch_size(self) -> int | None:
+    def last_batch_size(self) -> int | MaybeNone:
         """Samples of the batch that arrives last; others before it may be small as well."""
         if self.num_samples is None:
             return None

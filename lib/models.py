@@ -20,7 +20,7 @@ def mlp(*widths: int) -> nn.Sequential:
     if len(widths) < 2:
         raise ValueError(f"widths is {widths}, but it must be two or more whole numbers of at least 1, inputs first.")
     widths = tuple(whole_number(f"widths[{k}]", width, at_least=1) for k, width in enumerate(widths))
-    layers = []
+    layers: list[nn.Module] = []
     for fan_in, fan_out in zip(widths, widths[1:]):
         layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
@@ -31,7 +31,8 @@ def cnn(channels: int = 25, num_features: int = 40, num_classes: int = 10, batch
 
     With ``batch_norm`` a BatchNorm layer follows each convolution.
     """
-    length, layers = num_features, [nn.Unflatten(1, (1, num_features))]
+    length = num_features
+    layers: list[nn.Module] = [nn.Unflatten(1, (1, num_features))]
     for kernel in (5, 3, 3):
         inputs = 1 if len(layers) == 1 else channels
         layers += [nn.Conv1d(inputs, channels, kernel, stride=2, padding=1)]

@@ -70,10 +70,11 @@ def gradient_moments(workload: Workload, model: nn.Module, *, chunk: int = 250) 
     def sample_loss(parameters, x, y):
         return workload.loss(functional_call(model, parameters, (x[None],)), y[None])
 
-    num, mean, scatter = 0, 0.0, 0.0
+    num, scatter = 0, 0.0
+    mean = torch.zeros((), dtype=torch.float64, device=x.device)
     for x_chunk, y_chunk in zip(x.split(chunk), y.split(chunk)):
-        gradients = vmap(grad(sample_loss), in_dims=(None, 0, 0))(parameters, x_chunk, y_chunk)
-        gradients = torch.cat([g.flatten(1) for g in gradients.values()], dim=1)
+        of_parts = vmap(grad(sample_loss), in_dims=(None, 0, 0))(parameters, x_chunk, y_chunk)
+        gradients = torch.cat([g.flatten(1) for g in of_parts.values()], dim=1)
         # Chunks are merged by their own means (Chan et al. 1983): the shorter mean |g|^2 - |G|^2 is a difference of
         # large numbers where the samples agree.
         chunk_mean = gradients.mean(dim=0)

@@ -10,15 +10,26 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import cached_property
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 from lib.checks import whole_number
-from lib.loading import Loader, Stream, ceil_div, check_fields
+from lib.loading import Loader, MaybeNone, Stream, ceil_div, check_fields
 
 TAILS = ("flush", "carry", "merge", "drop")
 
 
 class Plan:
     """What every plan counts, from its ``loader``, ``epochs``, ``accumulation_steps``, ``tail``, ``max_iterations``."""
+
+    epochs: int | float
+    tail: str
+    max_iterations: int | MaybeNone
+    if TYPE_CHECKING:  # a field of one plan, worked out by another
+
+        @property
+        def loader(self) -> Loader | Stream: ...
+        @property
+        def accumulation_steps(self) -> int: ...
 
     def _check(self):
         """Refuse impossible choices; keep numbers as plain ones."""
@@ -43,22 +54,22 @@ class Plan:
     # one epoch --------------------------------------------------------------------------
 
     @property
-    def batches_per_epoch(self) -> int | None:
+    def batches_per_epoch(self) -> int | MaybeNone:
         """Forward/backward passes of one device in an epoch (``len(loader)``); None in an endless stream."""
         return self.loader.batches_per_epoch
 
     @property
-    def samples_per_device(self) -> int | None:
+    def samples_per_device(self) -> int | MaybeNone:
         """Samples meant for one device in an epoch, repeats included."""
         return self.loader.samples_per_device
 
     @property
-    def last_batch_size(self) -> int | None:
+    def last_batch_size(self) -> int | MaybeNone:
         """Samples in the last batch of an epoch on one device."""
         return self.loader.last_batch_size
 
     @property
-    def iterations_per_epoch(self) -> int | None:
+    def iterations_per_epoch(self) -> int | MaybeNone:
         """Updates of the weights in one full epoch.
 
         With ``tail="carry"`` epochs differ by one; this is the first epoch's number,
@@ -189,7 +200,7 @@ class Plan:
                 ("batches per epoch" + (" on each device" if several_devices else ""), self.batches_per_epoch),
             ]
         per_epoch = f"{self.iterations_per_epoch:,}" if self.batches_per_epoch else None
-        if self.tail == "carry" and (self.batches_per_epoch or 0) % self.accumulation_steps:
+        if per_epoch and self.tail == "carry" and self.batches_per_epoch % self.accumulation_steps:
             per_epoch += f" or {self.iterations_per_epoch + 1:,}"
         rows += [
             ("last batch of an epoch", self.last_batch_size),
@@ -374,7 +385,8 @@ def _epochs_started(plan: Plan, tail: str) -> int:
 
 def _number_of_epochs(epochs) -> int | float | Fraction:
     """``epochs``, checked; a plain int if it is whole."""
-    if isinstance(epochs, Real) and not isinstance(epochs, Integral):
+    may_have_a_part = isinstance(epochs, Real) and not isinstance(epochs, Integral)
+    if may_have_a_part:
         if not 0 < epochs < math.inf:
             raise ValueError(f"epochs is {epochs}, but it must be a number above 0, such as 3 or 2.5.")
         if epochs % 1:

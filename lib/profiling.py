@@ -5,6 +5,7 @@ import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,11 +45,11 @@ def iteration(
     the weights stay, so that what is measured does not depend on how often.
     """
     batch_size = whole_number("batch_size", recipe.batch_size, at_least=1, at_most=len(workload))
-    device = torch.device(device or fastest_device())
-    model = initialized(workload.model, seed=0).to(device)
+    here = torch.device(device or fastest_device())
+    model = initialized(workload.model, seed=0).to(here)
     optimizer = recipe.make_optimizer(model.parameters())
     optimizer.param_groups[0]["lr"] = 0.0
-    x, y = (part[:batch_size].clone() for part in workload.on(device, next(model.parameters()).dtype)["train"])
+    x, y = (part[:batch_size].clone() for part in workload.on(here, next(model.parameters()).dtype)["train"])
 
     def step():
         optimizer.zero_grad()
@@ -60,7 +61,8 @@ def iteration(
 
 def seconds_per_call(step: Callable[[], None], min_seconds: float = 0.2, num_threads: int = 1) -> list[float]:
     """Seconds of one call, measured several times: warmed up, synchronized where there is a GPU. Take the median."""
-    step(), step()  # the first calls allocate memory and choose kernels
+    for _ in range(2):  # the first calls allocate memory and choose kernels
+        step()
     timer = Timer("step()", globals={"step": step}, num_threads=num_threads)
     return timer.blocked_autorange(min_run_time=min_seconds).times
 
@@ -97,7 +99,7 @@ def throughput(
     """
     recipes = [Recipe(size, optimizer=optimizer) for size in sorted(batch_sizes)]
     steps = {recipe.batch_size: iteration(workload, recipe, device)[0] for recipe in recipes}
-    times = {batch_size: [] for batch_size in steps}
+    times: dict[Any, list[float]] = {batch_size: [] for batch_size in steps}
     for _ in range(rounds):
         for batch_size, step in steps.items():
             times[batch_size] += seconds_per_call(step, min_seconds, num_threads)
@@ -190,11 +192,12 @@ def memory(
         beyond what was there before the model, elsewhere missing, because PyTorch does not
         count it.
     """
-    device = torch.device(device or fastest_device())
-    return pd.DataFrame([_memory_of(workload, Recipe(size, optimizer=optimizer), device) for size in batch_sizes])
+    here = torch.device(device or fastest_device())
+    return pd.DataFrame([_memory_of(workload, Recipe(size, optimizer=optimizer), here) for size in batch_sizes])
 
 
 def _memory_of(workload: Workload, recipe: Recipe, device: torch.device) -> dict:
+    batch_size = whole_number("batch_size", recipe.batch_size, at_least=1)
     cuda = device.type == "cuda"
     before = torch.cuda.memory_allocated(device) if cuda else 0
     step, model, optimizer = iteration(workload, recipe, str(device))
@@ -206,10 +209,10 @@ def _memory_of(workload: Workload, recipe: Recipe, device: torch.device) -> dict
     parameters = list(model.parameters())
     state = [value for each in optimizer.state.values() for value in each.values() if torch.is_tensor(value)]
     return {
-        "batch_size": recipe.batch_size,
-        "activations": saved_bytes(workload, recipe.batch_size, model),
+        "batch_size": batch_size,
+        "activations": saved_bytes(workload, batch_size, model),
         "parameters": sum(p.nbytes for p in parameters),
-        "gradients": sum(p.grad.nbytes for p in parameters),
+        "gradients": sum(p.grad.nbytes for p in parameters if p.grad is not None),
         "optimizer_state": sum(value.nbytes for value in state),
         "peak": peak,
     }

@@ -101,7 +101,7 @@ class AccumulationRamp(Plan):
     @cached_property
     def _ends(self) -> list[int]:
         """Batches that have gone by when each iteration ends."""
-        ends = []
+        ends: list[int] = []
         for batch in range(self.epochs * self.batches_per_epoch):
             needed = self.ramp.at(batch if self.ramp.unit == "batches" else len(ends))
             if batch + 1 - (ends[-1] if ends else 0) >= needed:
@@ -266,7 +266,8 @@ class RampedPlan:
     @cached_property
     def _epochs(self) -> list[list[int]]:
         """The batches of all epochs that are started."""
-        made, iterations, samples = [], 0, 0
+        made: list[list[int]] = []
+        iterations = samples = 0
         while not self._ended(len(made), iterations, samples):
             made.append(self._cut(len(made), iterations, samples))
             iterations, samples = iterations + len(made[-1]), samples + sum(made[-1])
@@ -275,13 +276,16 @@ class RampedPlan:
     def _ended(self, epochs: int, iterations: int, samples: int) -> bool:
         if self.epochs is not None:
             return epochs >= self.epochs
-        return iterations >= self.iterations if self.iterations is not None else samples >= self.samples
+        if self.iterations is not None:
+            return iterations >= self.iterations
+        return self.samples is None or samples >= self.samples
 
     def _behind(self, epoch: int) -> tuple[int, int]:
         return sum(map(len, self._epochs[:epoch])), sum(map(sum, self._epochs[:epoch]))
 
     def _cut(self, epoch: int, iterations: int, samples: int) -> list[int]:
-        sizes, left = [], self.num_samples
+        sizes: list[int] = []
+        left = self.num_samples
         while left:
             places = {"epochs": epoch, "iterations": iterations + len(sizes), "samples": samples + sum(sizes)}
             size = self.ramp.at(places[self.ramp.unit])

@@ -3,6 +3,7 @@
 import math
 from bisect import bisect_left
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 import torch
 
@@ -123,7 +124,7 @@ class Recipe:
 
     def plan(self, num_samples: int, **more) -> TrainingPlan:
         """How ``num_samples`` samples become batches and iterations; ``more`` are further fields of the plan."""
-        fields = {"batch_size": self.batch_size, "accumulation_steps": self.accumulation_steps}
+        fields: dict[str, Any] = {"batch_size": self.batch_size, "accumulation_steps": self.accumulation_steps}
         return TrainingPlan(num_samples, **fields, drop_last=self.drop_last, tail=check_tail(self.tail), **more)
 
 
@@ -212,9 +213,10 @@ class Budget:
             )
         if self.tokens is not None and tokens_per_sample is None:
             raise ValueError(f"tokens is {self.tokens}, but these samples are not made of tokens; give samples.")
-        if recipe.is_ramped:
-            plan = self._ramped(recipe, num_samples, tokens_per_sample, devices.get("world_size", 1))
-            return _with_room_to_warm_up(plan, recipe)
+        if isinstance(recipe.batch_size, Ramp):
+            world_size = devices.get("world_size", 1)
+            ramped = self._ramped(recipe.batch_size, num_samples, tokens_per_sample, recipe.drop_last, world_size)
+            return _with_room_to_warm_up(ramped, recipe)
         one_epoch = recipe.plan(num_samples, epochs=recipe.accumulation_steps, **devices)  # carries nothing beyond it
         if self.seconds is not None:
             return replace(one_epoch, epochs=ENDLESS)
@@ -224,19 +226,28 @@ class Budget:
             plan = _for_iterations(one_epoch, self._num_iterations(one_epoch, tokens_per_sample))
         return _with_room_to_warm_up(plan, recipe)
 
-    def _ramped(self, recipe: Recipe, num_samples: int, tokens_per_sample: int | None, world_size: int) -> RampedPlan:
+    def _ramped(
+        self, ramp: Ramp, num_samples: int, tokens_per_sample: int | None, drop_last: bool, world_size: int
+    ) -> RampedPlan:
         """The plan of a run whose batch size changes."""
         if self.seconds is not None or world_size > 1:
             what = f"world_size is {world_size}" if world_size > 1 else f"the budget is {self.seconds} seconds"
             raise ValueError(f"batch_size changes, but {what}; use one device, and epochs, iterations or samples.")
-        samples = self.samples if self.tokens is None else -(-self.tokens // tokens_per_sample)
-        return RampedPlan(num_samples, recipe.batch_size, self.epochs, self.iterations, samples, recipe.drop_last)
+        samples = self._num_samples(tokens_per_sample)
+        return RampedPlan(num_samples, ramp, self.epochs, self.iterations, samples, drop_last)
+
+    def _num_samples(self, tokens_per_sample: int | None) -> int | None:
+        """The samples of a budget in samples or tokens."""
+        if self.tokens is None or tokens_per_sample is None:
+            return self.samples
+        return -(-self.tokens // tokens_per_sample)
 
     def _num_iterations(self, block: TrainingPlan, tokens_per_sample: int | None) -> int:
         """The iterations of a budget in iterations, samples or tokens."""
         if self.iterations is not None:
             return self.iterations
-        wanted = self.samples if self.tokens is None else -(-self.tokens // tokens_per_sample)
+        wanted = self._num_samples(tokens_per_sample)
+        assert wanted is not None  # a budget has one of its units, and this one is in no other
         plan = replace(block, epochs=block.epochs * -(-wanted // block.total_samples))
         return bisect_left(range(plan.total_iterations + 1), wanted, key=plan.samples_after)
 
@@ -270,7 +281,7 @@ def recipe_and_budget(
             raise TypeError(
                 f"{given!r:.60} is no {kind.__name__}; write choices by name, as in batch_size=500, epochs=3."
             )
-    made = []
+    made: list[Any] = []
     for kind, given in ((Recipe, recipe), (Budget, budget)):
         mine = {name: value for name, value in choices.items() if name in known[kind]}
         if kind is Recipe and given is None and "batch_size" not in mine:

@@ -9,6 +9,7 @@ Linear, Conv1d and ReLU layers. Both do what ``lib.training.train`` does.
 import copy
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,6 +38,7 @@ class Replicas:
     device : str
     """
 
+    samples_of: dict[str, tuple[Any, Any]]  # tensors, or the arrays that a kernel reads
     weights: torch.Tensor
     velocity: torch.Tensor
     squares: torch.Tensor
@@ -123,15 +125,15 @@ class StackedReplicas(Replicas):
 
     def advance(self, orders: np.ndarray, which: np.ndarray, batch_size: int, rates: np.ndarray, rngs=None):
         x, y = self.samples_of["train"]
-        orders, follows = torch.from_numpy(orders), torch.from_numpy(which).to(self.device)
-        rates = torch.tensor(rates, dtype=self.weights.dtype, device=self.device)
+        batches, follows = torch.from_numpy(orders), torch.from_numpy(which).to(self.device)
+        steps = torch.tensor(rates, dtype=self.weights.dtype, device=self.device)
         self.model.train()
 
         def losses_of(weights, buffers, x, y):
             buffers = {name: values.clone() for name, values in buffers.items()}
             return self.workload.loss(self.outputs(weights, buffers, x), y), buffers
 
-        for i, rows in enumerate(orders.split(batch_size, dim=1)):
+        for i, rows in enumerate(batches.split(batch_size, dim=1)):
             here = rows.to(self.device)
             inputs = x[here]
             if self.workload.augment:
@@ -144,7 +146,7 @@ class StackedReplicas(Replicas):
             self.losses += losses.detach() * units.to(self.device)
             self.counted += units
             self.iterations += 1
-            self.update(gradient, rates[:, i : i + 1])
+            self.update(gradient, steps[:, i : i + 1])
 
     def update(self, gradient: torch.Tensor, rate: torch.Tensor):
         """One step of the optimizer, as in ``torch.optim``."""
@@ -178,7 +180,9 @@ class StackedReplicas(Replicas):
 
         for name, (x, y) in self.samples_of.items():
             end = TRAINING_SAMPLES if name == "train" else len(x)
-            loss = correct = number = 0
+            loss: Any = 0  # a tensor, a number for each replica
+            correct: Any = 0
+            number = 0
             for x_chunk, y_chunk in zip(x[:end].split(chunk), y[:end].split(chunk)):
                 if units := int(workload.num_units(y_chunk).sum()):
                     losses, right = vmap(sums_of, in_dims=(0, 0, None, None))(

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import product
+from typing import Any
 
 import joblib
 import numpy as np
@@ -19,7 +20,9 @@ from tqdm.auto import tqdm
 
 from lib.evaluation import TRAINING_SAMPLES, check_every, status
 from lib.kernel_replicas import KernelReplicas, as_layers
+from lib.plan import TrainingPlan
 from lib.profiling import saved_bytes
+from lib.ramps import Ramp
 from lib.recipe import Budget, Recipe, recipe_and_budget
 from lib.replicas import STACKED, Replicas, StackedReplicas, can_be_stacked
 from lib.sampling import AUGMENTATION, epoch_order, generator
@@ -89,7 +92,7 @@ def sweep(
     costs = [estimated_seconds(how, cell_recipe, cell_budget) for _, cell_recipe, cell_budget, _ in cells]
     if n_jobs is None:  # starting processes takes seconds; the other devices are shared, not multiplied
         n_jobs = -1 if how.device == "cpu" and sum(costs) > 5 else 1
-    histories = [None] * len(cells)
+    histories: list[Any] = [None] * len(cells)
     groups = grouped(cells, costs, how.device, n_jobs)
     work = [joblib.delayed(train_group)(how, [cells[i][1:] for i in group], group) for group in groups]
     layout = "{l_bar}{bar}| {elapsed}, {remaining} left{postfix}"
@@ -125,7 +128,7 @@ class How:
 
     def replicas(self, recipe: Recipe, budget: Budget) -> type[Replicas] | None:
         """The kind of replicas that a group of runs is trained as; None if each run is trained alone."""
-        if budget.seconds is not None or recipe.accumulation_steps > 1 or recipe.is_ramped:
+        if budget.seconds is not None or recipe.accumulation_steps > 1 or isinstance(recipe.batch_size, Ramp):
             return None
         if self.device == "cpu" and self.layers is not None:
             return KernelReplicas
@@ -178,7 +181,7 @@ def estimated_seconds(how: How, recipe: Recipe, budget: Budget) -> float:
 
 def grouped(cells: list, costs: list[float], device: str, n_jobs: int) -> list[list[int]]:
     """Runs that can be replicas of one group, in groups small enough to share out, the longest group first."""
-    alike = {}
+    alike: dict[tuple[Recipe, Budget], list[int]] = {}
     for i, (_, recipe, budget, _) in enumerate(cells):
         alike.setdefault((replace(recipe, learning_rate=1.0), budget), []).append(i)
     share = max(0.2, sum(costs) / (8 * joblib.effective_n_jobs(n_jobs)))  # seconds
@@ -217,8 +220,8 @@ def train_group(how: How, runs: list[tuple[Recipe, Budget, int]], name=None) -> 
 
 def train_alone(how: How, recipe: Recipe, budget: Budget, seed: int) -> pd.DataFrame:
     """A run by ``train``."""
-    choices = {"seed": seed, "evaluate_every": how.evaluate_every, "device": how.device}
-    history, _ = train(how.workload, recipe, budget, **choices)
+    every, device = how.evaluate_every, how.device
+    history, _ = train(how.workload, recipe, budget, seed=seed, evaluate_every=every, device=device)
     return history.rename(columns={"learning_rate": "current_learning_rate"}).assign(replicas=1)
 
 
@@ -250,23 +253,27 @@ class Group:
 
     def __init__(self, how: How, runs: list[tuple[Recipe, Budget, int]]):
         self.how, self.runs, (self.recipe, self.budget, _) = how, runs, runs[0]
-        self.plan = self.budget.plan(self.recipe, len(how.workload), how.workload.tokens_per_sample)
+        plan = self.budget.plan(self.recipe, len(how.workload), how.workload.tokens_per_sample)
+        assert isinstance(plan, TrainingPlan)  # runs whose batch size changes are trained alone
+        self.plan = plan
         self.every = how.evaluate_every or self.plan.iterations_per_epoch
         self.rates = np.array([recipe.learning_rate for recipe, _, _ in runs])
-        self.rows, self.active = [[] for _ in runs], list(range(len(runs)))
+        self.rows: list[list[dict]] = [[] for _ in runs]
+        self.active = list(range(len(runs)))
         self.iteration, self.seconds, self.factor = 0, 0.0, 1.0
 
     def to_the_next_evaluation(self) -> Iterator[tuple]:
         """What replicas need to advance, a stretch within one epoch at a time."""
         recipe, per_epoch, end = self.recipe, self.plan.iterations_per_epoch, self.plan.total_iterations
+        batch_size = self.plan.batch_size
         seeds = sorted({self.runs[r][2] for r in self.active})
         which = np.array([seeds.index(self.runs[r][2]) for r in self.active])
         evaluate_at = min(end, (self.iteration // self.every + 1) * self.every)
         while self.iteration < evaluate_at:
             epoch, first = divmod(self.iteration, per_epoch)
             count = min(evaluate_at - self.iteration, per_epoch - first)
-            kept = min(per_epoch * recipe.batch_size, len(self.how.workload))
-            batches = slice(first * recipe.batch_size, min((first + count) * recipe.batch_size, kept))
+            kept = min(per_epoch * batch_size, len(self.how.workload))
+            batches = slice(first * batch_size, min((first + count) * batch_size, kept))
             sampling = (epoch, recipe.shuffle, recipe.replacement)
             orders = np.stack([epoch_order(len(self.how.workload), seed, *sampling)[batches] for seed in seeds])
             factors = [recipe.factor(i, end) for i in range(self.iteration, self.iteration + count)]
@@ -274,7 +281,7 @@ class Group:
             def rngs(order, batch, seeds=seeds, epoch=epoch, first=first):
                 return generator(seeds[order], AUGMENTATION, epoch, first + batch, 0)
 
-            yield orders, which, recipe.batch_size, np.outer(self.rates[self.active], factors), rngs
+            yield orders, which, batch_size, np.outer(self.rates[self.active], factors), rngs
             self.iteration, self.factor = self.iteration + count, factors[-1]
 
     def add(self, losses: np.ndarray, evaluations: list[dict]):

@@ -108,7 +108,7 @@ def _pieces(length: int, most: int) -> list[int]:
 
 
 def _wrapped(lengths: list[int], most: int) -> list[list[int]]:
-    rows = []
+    rows: list[list[int]] = []
     for length in lengths:
         while length:
             if not rows or sum(rows[-1]) == most:
@@ -120,7 +120,8 @@ def _wrapped(lengths: list[int], most: int) -> list[list[int]]:
 
 
 def _best_fit(lengths: list[int], most: int) -> list[list[int]]:
-    rows, room = [], []  # room: (tokens that still fit, row), sorted
+    rows: list[list[int]] = []
+    room: list[tuple[int, int]] = []  # (tokens that still fit, row), sorted
     for length in sorted(lengths, reverse=True):
         place = bisect_left(room, (length, -1))
         if place == len(room):

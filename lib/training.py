@@ -19,6 +19,7 @@ from lib.checkpoint import Saver
 from lib.devices import Clock, OneDevice, fastest_device
 from lib.evaluation import TRAINING_SAMPLES, History
 from lib.models import initialized
+from lib.ramps import RampedPlan
 from lib.recipe import ENDLESS, Budget, Recipe, recipe_and_budget
 from lib.sampling import AUGMENTATION, epoch_order, generator
 from lib.workload import Workload
@@ -162,7 +163,8 @@ class Run:
             raise ValueError(f"target_loss is {budget.target_loss!r}, but {workload.data.name} has no such samples.")
         self._refuse_unequal_samples()
         self.iteration = self.batches = self.samples = 0
-        self.losses, self.sizes = [], []  # of the batches since the last evaluation
+        self.losses: list[torch.Tensor] = []  # of the batches since the last evaluation
+        self.sizes: list[int] = []
         self.together, self.at_iteration_end, self.status = 0, True, "ok"
         whole_epochs = self.plan.max_iterations is None and isinstance(self.plan.epochs, int)
         self.last_iteration = math.inf if whole_epochs else self.plan.total_iterations  # an epoch may end after it
@@ -185,10 +187,10 @@ class Run:
 
     def batch_sizes(self, epoch: int) -> list[int]:
         """Samples of each batch of an epoch on this device."""
-        if self.recipe.is_ramped:
+        if isinstance(self.plan, RampedPlan):
             return self.plan.sizes(epoch)
         batches = self.plan.batches_per_epoch
-        return [self.recipe.batch_size] * (batches - 1) + [self.plan.last_batch_size]
+        return [self.plan.batch_size] * (batches - 1) + [self.plan.last_batch_size]
 
     @property
     def num_iterations(self) -> int | None:

@@ -7,6 +7,7 @@ new training loop.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -172,8 +173,8 @@ def workload(
     TypeError, ValueError
         The samples cannot be stacked, or the model or the loss does not take them.
     """
-    splits = [_arrays(split, name) if split is not None else None for split in (train, validation, test)]
-    (x_train, y_train), held, tested = splits
+    x_train, y_train = _arrays(train, name)
+    held, tested = (_arrays(split, name) if split is not None else None for split in (validation, test))
     tested = tested or (x_train[:0], y_train[:0])
     data = Dataset(name, x_train, y_train, *tested, *(held or (None, None)))
     if loss is not None:
@@ -186,7 +187,7 @@ def workload(
     return made
 
 
-def _arrays(split: TorchDataset | tuple, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _arrays(split: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Inputs and targets of a split, as arrays."""
     if isinstance(split, IterableDataset):
         raise TypeError(f"{name} is a stream, which has no N to count epochs in; put its samples into tensors first.")

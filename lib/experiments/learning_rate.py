@@ -65,7 +65,7 @@ def scaling(
         ``warmup``: the loss of every one of ``warmup_seeds`` at the largest batch size for learning rates
         around the tuned one, with 0 and 1 epochs of warm-up.
     """
-    tables = {"grid": [], "runs": [], "best": [], "rules": [], "warmup": []}
+    tables: dict[str, list] = {"grid": [], "runs": [], "best": [], "rules": [], "warmup": []}
     for optimizer, guess in GUESS.items():
 
         def runs_at(batch_size, learning_rates, optimizer=optimizer):

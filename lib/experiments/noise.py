@@ -1,6 +1,7 @@
 """How noisy a mini-batch gradient is, at the start of a run and later."""
 
 import itertools
+from typing import Any
 
 import joblib
 import pandas as pd
@@ -23,8 +24,15 @@ def trained(workload: Workload, batch_size: int, learning_rate: float, iteration
     """The network of a workload after some iterations."""
     if iterations == 0:
         return initialized(workload.model, seed)
-    run = {"batch_size": batch_size, "learning_rate": learning_rate, "iterations": iterations, "seed": seed}
-    return train(workload, **run, device="cpu", evaluate_every=iterations)[1]
+    return train(
+        workload,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        iterations=iterations,
+        seed=seed,
+        device="cpu",
+        evaluate_every=iterations,
+    )[1]
 
 
 def training_samples(workload: Workload, model: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
@@ -34,7 +42,8 @@ def training_samples(workload: Workload, model: nn.Module) -> tuple[torch.Tensor
 
 def training_loss(workload: Workload, model: nn.Module) -> float:
     """The training loss that a history has."""
-    return mean_loss(workload, model, *(part[:TRAINING_SAMPLES] for part in training_samples(workload, model)))[0]
+    x, y = training_samples(workload, model)
+    return mean_loss(workload, model, x[:TRAINING_SAMPLES], y[:TRAINING_SAMPLES])[0]
 
 
 def noise(
@@ -76,8 +85,8 @@ def noise(
         if seed == seeds[0] and iteration in (iterations[0], iterations[-1]):
             for size in sizes:
                 for replacement in (False, True):
-                    how = {"draws": draws, "replacement": replacement}
-                    found = mean_interval(squared_deviations(workload, model, size, **how))
+                    deviations = squared_deviations(workload, model, size, draws=draws, replacement=replacement)
+                    found = mean_interval(deviations)
                     measured.append(
                         {
                             "iteration": iteration,
@@ -89,13 +98,15 @@ def noise(
                             "predicted": exact.variance(size, replacement),
                         }
                     )
-            found = bootstrap_interval(two_batch_estimates(workload, model, small, big, draws=draws), noise_scale)
+            interval: Any = bootstrap_interval(
+                two_batch_estimates(workload, model, small, big, draws=draws), noise_scale
+            )
             estimates.append(
                 {
                     "iteration": iteration,
-                    "estimate": found.estimate,
-                    "low": found.low,
-                    "high": found.high,
+                    "estimate": interval.estimate,
+                    "low": interval.low,
+                    "high": interval.high,
                     "exact": exact.noise_scale,
                 }
             )

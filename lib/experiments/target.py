@@ -47,7 +47,7 @@ def steps(batch_sizes: list[int], targets: list[float], seeds: list[int]) -> dic
         ``grid``: a row a target, batch size and learning rate, with the median ``iterations``.
         ``runs``: a row a target, batch size, learning rate and seed that was tried.
     """
-    tables = {"steps": [], "grid": [], "runs": []}
+    tables: dict[str, list] = {"steps": [], "grid": [], "runs": []}
     for target in targets:
 
         def runs_at(batch_size, learning_rates, target=target):

@@ -33,7 +33,7 @@ def benchmark() -> Markdown:
     record = json.loads((ROOT / "records" / "throughput.json").read_text(encoding="utf-8"))
     made, rows = record["provenance"], record["rows"]
     runs = [row for row in rows if "batch_size" in row]
-    of_network = {row.get("network", "MLP"): [] for row in runs}
+    of_network: dict[str, list[dict]] = {row.get("network", "MLP"): [] for row in runs}
     for row in runs:
         of_network[row.get("network", "MLP")].append(row)
     lines = ["Samples per second, in thousands, and in brackets the ratio to the textbook loop:", ""]

@@ -1,6 +1,7 @@
 """Runs in which the accumulation or the batch size changes on the way. Pure Python, exact integers."""
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -30,7 +31,7 @@ class Ramp:
     (256, 512)
     """
 
-    stages: tuple[tuple[int, int], ...]
+    stages: Sequence[tuple[int, int]]
     unit: str
 
     def __post_init__(self):

@@ -3,11 +3,11 @@
 import re
 
 import pytest
-from lib.frameworks import FRAMEWORKS
 from playwright.sync_api import expect
 from test_pages import HTML
 
 from book import dictionary
+from lib.frameworks import FRAMEWORKS
 
 PAGE = HTML / "frameworks.html"
 BY_NAME = pytest.mark.parametrize("framework", dictionary.by_name(), ids=lambda framework: framework.key)

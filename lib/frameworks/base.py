@@ -4,6 +4,7 @@ import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from lib.loading import Stream
 from lib.plan import Plan
@@ -21,7 +22,7 @@ class Answer:
     surprise in this run.
     """
 
-    plan: Plan
+    plan: Plan | BatchRamp
     shows: dict[str, int | float | str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -101,7 +102,7 @@ class Framework:
         self._check(arguments)
         return self.count(**arguments)
 
-    def plan(self, **arguments) -> Plan:
+    def plan(self, **arguments) -> Any:
         """The plan of a run with these arguments; see ``answer``."""
         return self.answer(**arguments).plan
 
@@ -139,7 +140,7 @@ def framework(key: str, **facts):
     return register
 
 
-def reason(plan: Plan) -> str:
+def reason(plan: Plan | BatchRamp) -> str:
     """Where a plan's number of iterations comes from, in a sentence such as "294 = 3 × 98: …"."""
     total = plan.total_iterations
     if isinstance(plan, BatchRamp):

@@ -85,14 +85,14 @@ def trainer(
         raise ValueError(f"max_steps is {max_steps}, but iterable data have no length, so the Trainer needs it.")
     if world_size > 1:
         raise ValueError(f"world_size is {world_size}, but iterable data are counted here on one device only.")
-    plan = LoaderPlan.for_iterations(
+    streamed = LoaderPlan.for_iterations(
         max_steps,
         Stream(num_samples, per_device_train_batch_size),
         accumulation_steps=gradient_accumulation_steps,
         tail="merge",
     )
     return Answer(
-        plan,
+        streamed,
         {"global_step": max_steps},
         ("The epoch in its log is worked out from max_steps and is not the number of passes.",),
     )
@@ -171,6 +171,7 @@ def accelerate(
         "With packing=True a sample is a packed row: 8,861 texts became about 2,600 rows, and the bar said 489.",
         "packing_strategy='bfd' cuts off what is longer than max_length.",
         "max_length is 1,024 by default: longer texts are cut off.",
+        "With packing the rows of a batch become one long row, so the first axis of a tensor is no batch size.",
     ),
     sources=("trl/trainer/sft_trainer.py, data_utils.py",),
 )
@@ -200,7 +201,9 @@ def trl(
         world_size,
     )
     lost = sum(lengths) - sum(map(sum, rows))
-    notes = (f"{len(lengths):,} texts became {len(rows):,} rows of at most {max_length:,} tokens.",) if packing else ()
+    notes: tuple[str, ...] = (
+        (f"{len(lengths):,} texts became {len(rows):,} rows of at most {max_length:,} tokens.",) if packing else ()
+    )
     if lost:
         notes += (f"{lost:,} tokens are cut off.",)
     return Answer(plan, {"global_step": plan.total_iterations}, notes)

@@ -33,6 +33,8 @@ from lib.ramps import AccumulationRamp, Ramp
         "validation_split is cut off the end before anything is counted.",
         "epochs=5 with initial_epoch=3 trains two epochs.",
         "A rate schedule counts batches, optimizer.iterations counts iterations.",
+        "A finite generator of 7 batches gives epochs of 7, 2 and 2 batches: the two that were peeked at.",
+        "With steps_per_epoch an epoch of arrays goes on where the last one stopped, and is cut where the data end.",
     ),
     sources=("keras/src/trainers/epoch_iterator.py", "tensorflow #38596", "keras #19037"),
 )
@@ -53,7 +55,7 @@ def keras(
         accumulation_steps=gradient_accumulation_steps or 1,
         tail="carry",
     )
-    notes = ()
+    notes: tuple[str, ...] = ()
     if validation_split:
         notes = (f"validation_split keeps the last {num_samples - trained:,} samples for validation.",)
     if steps_per_epoch is None:
@@ -100,6 +102,7 @@ def keras(
     sources=("optax/transforms/_accumulation.py",),
 )
 def optax(num_samples, batch_size, *, epochs=1, drop_last=False, every_k_schedule=1) -> Answer:
+    plan: TrainingPlan | AccumulationRamp
     if isinstance(every_k_schedule, int):
         plan = TrainingPlan(
             num_samples, batch_size, epochs, drop_last=drop_last, accumulation_steps=every_k_schedule, tail="carry"

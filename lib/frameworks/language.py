@@ -201,6 +201,7 @@ def megatron(
         )
     if (train_iters is None) == (train_samples is None):
         raise ValueError("Megatron-LM takes train_iters or train_samples, one of them.")
+    plan: LoaderPlan | BatchRamp
     if rampup_batch_size is None:
         plan = LoaderPlan(
             Stream(None, micro_batch_size, world_size=data_parallel_size),

@@ -113,7 +113,7 @@ def torch_iterable(
 ) -> Answer:
     stream = Stream(num_samples, batch_size, drop_last=drop_last, workers=num_workers, split=split_by_worker)
     plan = LoaderPlan(stream, epochs)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if plan.batches_per_epoch != stream.length_of_loader:
         notes = (f"If the data set has a length, len(loader) says {stream.length_of_loader:,} all the same.",)
     return Answer(plan, {"batches in an epoch": plan.batches_per_epoch}, notes)
@@ -144,6 +144,8 @@ def torch_iterable(
         "The progress bar counts batches, global_step counts iterations.",
         "limit_train_batches=1 is one batch, 1.0 is all of them.",
         "With two optimizers global_step rises by two for each batch.",
+        "val_check_interval=0.25 of 7 batches validates after every batch, 7 times and not 4.",
+        "With drop_last and fewer samples than a batch fit returns at once, without a word.",
     ),
     sources=("lightning #19987", "lightning #15595", "lightning #7407"),
 )
@@ -173,14 +175,14 @@ def lightning(
                 f"limit_train_batches is {limit_train_batches}, which is less than one batch; use a larger share."
             )
     choices["limit_batches"] = limit
-    notes = ()
+    notes: tuple[str, ...] = ()
     if max_epochs is None and max_steps == -1:
         max_epochs, notes = 1000, ("Neither max_epochs nor max_steps was given, so it trains 1,000 epochs.",)
     if max_epochs in (None, -1):
         plan = TrainingPlan.for_iterations(max_steps, **choices)
     else:
         plan = TrainingPlan(epochs=max_epochs, max_iterations=None if max_steps == -1 else max_steps, **choices)
-    shows = {
+    shows: dict[str, int | float | str] = {
         "global_step": plan.total_iterations,
         "progress bar": f"{plan.batches_per_epoch}/{plan.batches_per_epoch}",
     }

@@ -68,7 +68,7 @@ def four_clocks(device: str = "cpu") -> Record:
 
 
 def on_gpu(name: str) -> Record | None:
-    """What a GPU gave for ``speed`` or ``four-clocks``, on whatever machine, with whatever code; None if none did yet."""
+    """What a GPU gave for ``speed`` or ``four-clocks``, on whatever machine and by whatever code; None if none did."""
     try:
         return load(f"{name}-cuda")
     except FileNotFoundError:

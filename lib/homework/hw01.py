@@ -50,7 +50,7 @@ JUDGED = [
 
 
 def draw(draw) -> dict | None:
-    """Samples N, batch size B, epochs E, accumulation A, devices W and iterations M, with no number dividing another."""
+    """Samples N, batch size B, epochs E, accumulation A, devices W and iterations M; no number divides another."""
     N, B, E = draw.whole(2_000, 9_999), draw.whole(24, 96), draw.whole(3, 9)
     A, W = draw.whole(3, 6), draw.whole(3, 7)
     one, shared = TrainingPlan(N, B, E), TrainingPlan(N, B, world_size=W, accumulation_steps=A)

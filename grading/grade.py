@@ -24,7 +24,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from grading import report, sandbox
-from grading.submissions import NotGradable, Submission, collect, read_notebook, read_roster
+from grading.submissions import NotGradable, Submission, collect, read_file, read_notebook, read_roster
 from lib.homework import checks
 from lib.homework.__main__ import code_cells
 from lib.homework.kernel import Kernel, KernelGone
@@ -100,6 +100,7 @@ def grade(submission: Submission, autograder: Autograder, limits: Limits, comman
         ``cells`` (the errors of cells), ready for JSON.
     """
     result = {
+        "status": "",
         "student": submission.student,
         "file": "",
         "sha256": "",
@@ -134,13 +135,19 @@ def grade(submission: Submission, autograder: Autograder, limits: Limits, comman
     except KernelGone as reason:
         result["questions"] = {}
         result["status"] = f"timeout: {reason}" if reason.timeout else f"not gradable: {reason}"
+    except Exception as error:  # whatever one file is, the others are graded, and it is named
+        result["questions"] = {}
+        result["status"] = f"not gradable: it stopped the grader with {type(error).__name__}: {str(error)[:200]}"
     return result | {"seconds": round(time.monotonic() - started, 2)}
 
 
 def key(submission: Submission, autograder: Autograder, limits: Limits) -> str:
     """What a result depends on; a result with another key is made anew."""
     path = submission.path
-    content = b"" if path is None else os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
+    try:
+        content = b"" if path is None else read_file(path)
+    except NotGradable as reason:
+        content = str(reason).encode()
     parts = [
         autograder.digest,
         str(limits),

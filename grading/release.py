@@ -22,6 +22,8 @@ from pathlib import Path
 import jupytext
 import nbformat
 
+from grading.autograder import hidden_functions
+
 ROOT = Path(__file__).resolve().parents[1]
 EXERCISES = ROOT / "exercises"
 # What a released homework needs of the course; it travels with it, so that checks and code stay together.
@@ -154,10 +156,10 @@ def refuse_leaks(master: Path, student: Path, autograder: Path):
     solutions = solution_lines(master)
     with zipfile.ZipFile(autograder) as archive:
         hidden = [
-            case
+            f"def {function.name}("
             for name in archive.namelist()
             if re.fullmatch(r"tests/q\w+\.py", name)
-            for case in hidden_cases(archive.read(name).decode())
+            for function in hidden_functions(archive.read(name).decode())
         ]
     for path in sorted(student.rglob("*")):
         if not path.is_file() or "lib" in path.relative_to(student).parts:
@@ -188,20 +190,6 @@ def solution_lines(master: Path) -> list[str]:
                 elif inside or line.rstrip().endswith("# SOLUTION"):
                     lines.append(line.rsplit("# SOLUTION", 1)[0].strip())
     return [line for line in lines if len(line) > 12]  # `return x` may well be given elsewhere
-
-
-def hidden_cases(source: str) -> list[str]:
-    """The names of the hidden checks in a check file."""
-    return [
-        f"def {function.name}("
-        for function in ast.parse(source).body
-        if isinstance(function, ast.FunctionDef)
-        and any(
-            keyword.arg == "hidden" and getattr(keyword.value, "value", False)
-            for decorator in function.decorator_list
-            for keyword in getattr(decorator, "keywords", [])
-        )
-    ]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,8 +15,10 @@ import pytest
 
 from grading import report, sandbox
 from grading.grade import part_of
+from grading.owner import letters
 from grading.release import Refused, refuse_leaks, release
-from grading.submissions import collect, letters, read_roster
+from grading.roster import read_roster
+from grading.submissions import collect
 from tests.homework.hw01 import RIGHT, WRONG
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -380,13 +382,10 @@ def test_names_of_learning_platforms(tmp_path):
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("{}", encoding="utf-8")
-    found = {
-        one.student: (one.path.name, [path.name for path in one.others], one.on_roster)
-        for one in collect(folder, "hw01", rows)
-    }
+    found = {one.student: (one.file, one.others, one.on_roster) for one in collect(folder, "hw01", rows)}
     assert found == {
         "ann": ("leeann_LATE_4711_1000_hw01-1.ipynb", ["leeann_4711_900_hw01.ipynb"], True),
-        "bo": ("hw01.ipynb", [], True),
+        "bo": ("Bo Muller_123_assignsubmission_file/hw01.ipynb", [], True),
         "cy": ("hw01 cy.ipynb", [], True),
         "nobody": ("nobody_1_2_hw01.ipynb", [], False),
     }

@@ -117,9 +117,12 @@ def graded(work: list[tuple[int, Submission]], autograder: Autograder, limits: L
     """
     if not work:
         return
-    pool = ProcessPoolExecutor(
-        min(workers, len(work)), multiprocessing.get_context("spawn"), _be_worker, (autograder, limits, safe)
-    )
+    context = multiprocessing.get_context("spawn")
+    shares = context.Queue()
+    for number in range(workers):
+        shares.put(number)
+    prepare = (shares, workers, autograder, limits, safe)
+    pool = ProcessPoolExecutor(min(workers, len(work)), context, _be_worker, prepare)
     try:
         jobs = {pool.submit(_grade, submission): number for number, submission in work}
         for job in as_completed(jobs):
@@ -136,14 +139,19 @@ def graded(work: list[tuple[int, Submission]], autograder: Autograder, limits: L
         pool.shutdown(cancel_futures=True)
 
 
-def _be_worker(*how):
-    """Prepare a worker: it and its notebook end when its parent says so or is gone; Ctrl-C is for the parent."""
+def _be_worker(shares, workers: int, *how):
+    """Prepare a worker: it and its notebook end when its parent says so or is gone; Ctrl-C is for the parent.
+
+    Each has processors of its own where there are enough, so that no notebook's processes slow down another's.
+    """
     global _how
     _how = how
+    share = shares.get()
+    if hasattr(os, "sched_setaffinity") and len(processors := sorted(os.sched_getaffinity(0))) >= workers:
+        os.sched_setaffinity(0, processors[share::workers])
 
     def end(*_):
-        for pid in list(kernel.running):
-            kernel.end(pid)
+        kernel.end_all()
         os._exit(1)
 
     def end_with_parent():

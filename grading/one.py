@@ -10,9 +10,8 @@ from dataclasses import asdict, dataclass
 
 from grading.autograder import Autograder
 from grading.notebooks import NotGradable, read_notebook
-from grading.sandbox import Sandbox
+from grading.sandbox import Sandbox, watch
 from grading.submissions import Submission
-from grading.watch import Watch
 from lib.homework import checks
 from lib.homework.__main__ import code_cells
 from lib.homework.inside import shown
@@ -29,14 +28,12 @@ FAILED = "not graded"  # how the status starts where the machine failed: that is
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds; and what all processes of one sandbox may use together."""
+    """Seconds."""
 
     cell: float = 30
     call: float = 5
     check: float = 10  # of the grader's own work on an answer
     submission: float = 120
-    memory: int = 2 * 2**30  # bytes
-    processes: int = 80  # and threads, bubblewrap's included
 
 
 class TooLong(BaseException):
@@ -109,15 +106,15 @@ def mark(result: dict, submission: Submission, autograder: Autograder, limits: L
     result["sha256"] = hashlib.sha256(content).hexdigest()
     start = Sandbox(autograder.shared).start if safe else unprotected(autograder.shared)
     with Kernel(start, submission.student, limits.call, limits.submission) as kernel:
-        with Watch(kernel.pid, limits.memory, limits.processes) if safe else nullcontext() as watch:
+        with watch(kernel.pid) if safe else nullcontext() as watched:
             try:
                 run_cells(result, notebook, kernel, limits.cell)
                 result["told"] = other_id(kernel, submission.student)
                 ask(result, autograder, kernel, limits.check)
                 result["status"] = "graded"
             except KernelGone as reason:
-                if watch and watch.reason:
-                    result |= {"questions": {}, "status": f"not gradable: {watch.reason}"}
+                if watched and watched.reason:
+                    result |= {"questions": {}, "status": f"not gradable: {watched.reason}"}
                 elif reason.timeout:
                     result |= {"questions": {}, "status": f"timeout: {reason}"}
                 else:

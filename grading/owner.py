@@ -37,12 +37,10 @@ def owner(parts: tuple[str, ...], homework: str, roster: list[Student]) -> Owner
     version = 0
     for rule in (by_whole_name, by_part_of_name):
         for text in texts:
-            platform = MOODLE.match(text) or CANVAS.fullmatch(text)
-            if platform and identity(platform["name"]) == homework:  # a date, as in hw01_2026_11_05
-                platform = None
+            platform = by_a_platform(text, homework)
             if platform:
                 version = int(platform.groupdict().get("version") or 0)
-            found, account = by_platform(platform, roster) if platform else (rule(text, homework, roster), "")
+            found, account = by_number(platform, roster) if platform else (rule(text, homework, roster), "")
             if found:
                 students = tuple(sorted(student.student for student in found))
                 others = by_whole_name(texts[-1], homework, roster) or by_part_of_name(texts[-1], homework, roster)
@@ -53,7 +51,13 @@ def owner(parts: tuple[str, ...], homework: str, roster: list[Student]) -> Owner
     return Owner((), "", version)
 
 
-def by_platform(platform: re.Match, roster: list[Student]) -> tuple[list[Student], str]:
+def by_a_platform(text: str, homework: str) -> re.Match | None:
+    """The parts of a name that Canvas or Moodle has made, which a date is not, as in hw01_2026_11_05."""
+    platform = MOODLE.match(text) or CANVAS.fullmatch(text)
+    return None if platform is None or identity(platform["name"]) == homework else platform
+
+
+def by_number(platform: re.Match, roster: list[Student]) -> tuple[list[Student], str]:
     """By the number, and if the roster does not have it, by the name of those who have no number there."""
     number = attrgetter("canvas" if platform.re is CANVAS else "moodle")
     if found := [student for student in roster if number(student) == platform["account"]]:

@@ -12,16 +12,21 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from grading import syscalls
+from grading.watch import Watch
 
 MEMORY = 3 * 2**30  # bytes of address space of one process
+MEMORY_IN_ALL = 2 * 2**30  # bytes in use by all processes of a sandbox
 SCRATCH = 256 * 2**20  # bytes of files in the notebook's folder, in memory
 SHARED_MEMORY = 64 * 2**20  # bytes of /dev/shm
 LARGEST_FILE = 64 * 2**20
 PROCESSES = 64  # and threads, of one sandbox
+FOR_SYSTEMD = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")  # where systemd-run finds the user's systemd
 INSTALL = "Debian and Ubuntu: apt install bubblewrap libseccomp2"
+CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children")  # how grading.watch finds a sandbox's processes
 APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 SWITCHES = {  # what forbids user namespaces, with the value that does, and what allows them again
     Path("/proc/sys/user/max_user_namespaces"): ("0", "sudo sysctl user.max_user_namespaces=10000"),
@@ -51,12 +56,13 @@ class Sandbox:
         For bubblewrap is the first process in the sandbox, and the student's code can read what
         it was started with.
         """
+        group, bubblewrap = control_group(), shutil.which("bwrap") or "bwrap"
         words, program = _file("\0".join(self.arguments()).encode()), _file(syscalls.program())
         try:
             return subprocess.Popen(
-                [shutil.which("bwrap") or "bwrap", "--args", str(words), "--seccomp", str(program), *self.command()],
+                [*group, bubblewrap, "--args", str(words), "--seccomp", str(program), *self.command()],
                 pass_fds=(words, program),
-                env={},
+                env={name: os.environ[name] for name in FOR_SYSTEMD if name in os.environ} if group else {},
                 cwd="/",
                 **streams,
             )
@@ -107,9 +113,31 @@ class Sandbox:
         return ["--", "/usr/bin/prlimit", *settings, "--", sys.executable, "/homework/lib/homework/inside.py"]
 
 
+def watch(pid: int) -> Watch:
+    """Ends a sandbox when all its processes together use too much; bubblewrap's own are among them."""
+    return Watch(pid, MEMORY_IN_ALL, PROCESSES + 16)
+
+
+@cache
+def control_group() -> tuple[str, ...]:
+    """What starts a command in a control group of its own, where the kernel itself sums up; empty if there is none."""
+    limits = {"MemoryMax": MEMORY_IN_ALL, "MemorySwapMax": 0, "TasksMax": PROCESSES + 16}
+    command = (
+        *(shutil.which("systemd-run") or "systemd-run", *"--user --scope --quiet --collect".split()),
+        *(word for name, value in limits.items() for word in ("-p", f"{name}={value}")),
+        *("--", "/usr/bin/env", "-i"),
+    )
+    try:
+        tried = subprocess.run([*command, "true"], capture_output=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return command if tried.returncode == 0 else ()
+
+
 def description() -> str:
     """How a submission is run, for results that depend on it."""
-    return f"sandbox {MEMORY} {SCRATCH} {SHARED_MEMORY} {LARGEST_FILE} {PROCESSES} {_counts_processes_per_sandbox()}"
+    sizes = (MEMORY, MEMORY_IN_ALL, SCRATCH, SHARED_MEMORY, LARGEST_FILE, PROCESSES)
+    return f"sandbox {sizes} {_counts_processes_per_sandbox()} {control_group()}"
 
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -137,6 +165,8 @@ def why_not(shared: Path = ROOT) -> str | None:
             f"{missing[0]} is missing, and without it a student's code could do whatever you can do here. "
             f"Install it ({INSTALL}), or say --unsafe if you trust every submission."
         )
+    if not CHILDREN.exists():
+        return "This kernel does not say which processes a process started; it needs CONFIG_PROC_CHILDREN."
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     try:
         with Sandbox(shared).start(**pipes) as tried:
@@ -153,7 +183,7 @@ def _reason(said: str) -> str:
             f"bubblewrap is older than 0.8, which cannot close the sandbox from inside ({said}); install a newer one."
         )
     for switch, (forbids, remedy) in SWITCHES.items():
-        if "namespace" in said + str(switch) and switch.exists() and switch.read_text().strip() == forbids:
+        if switch.exists() and switch.read_text(encoding="utf-8").strip() == forbids:
             return (
                 f"This system lets no ordinary program make a sandbox ({switch.name} is {forbids}; bubblewrap says: "
                 f"{said}). An administrator can allow it once with: {remedy}"

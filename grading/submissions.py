@@ -1,12 +1,13 @@
 """The submissions in a folder: one for each student, and every file that was found is named in one of them."""
 
 import os
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from grading.notebooks import is_debris, listed, may_hold_one
-from grading.owner import CANVAS, MOODLE, Owner, letters, owner, without_homework
+from grading.owner import ENDINGS, Owner, by_a_platform, letters, owner, without_homework
 from grading.roster import Student
 from lib.homework.inside import shown
 from lib.homework.parameters import identity
@@ -33,16 +34,20 @@ class Submission:
 
 @dataclass(frozen=True)
 class Found:
-    """One file, as it counts among several: by the platform's count, else by its time; a notebook before all else."""
+    """One file, and how it counts among several of one student."""
 
     path: Path
     name: str
+    homework: str
     owner: Owner
     time: float
 
     @property
     def rank(self) -> tuple:
-        return may_hold_one(self.path.name), self.owner.version, self.time, self.name
+        """A notebook before all else, none of another homework; then the platform's count, then the file's time."""
+        other = re.search(r"(?i)hw\d+", self.path.name)
+        right = other is None or self.homework in self.path.name.lower()
+        return may_hold_one(self.path.name), right, self.owner.version, self.time, self.name
 
 
 def collect(folder: Path, homework: str, roster: list[Student] | None) -> list[Submission]:
@@ -120,16 +125,16 @@ def found(path: Path, folder: Path, homework: str, roster: list[Student]) -> Fou
         time = path.lstat().st_mtime
     except OSError:
         time = 0.0
-    return Found(path, shown("/".join(parts)), owner(parts, homework, roster), time)
+    return Found(path, shown("/".join(parts)), homework, owner(parts, homework, roster), time)
 
 
 def label(file: Found, homework: str, folder_says: bool) -> tuple[str, str]:
     """What to call somebody whom no roster names, and the account: by platform, a folder of their own, or file."""
     *folders, name = file.name.split("/")
     for text in (*folders, name):
-        if platform := MOODLE.match(text) or CANVAS.fullmatch(text):
+        if platform := by_a_platform(text, homework):
             return letters(platform["name"]), platform["account"]
-    bare = identity(without_homework(Path(name).stem.removesuffix(".ipynb"), homework))
+    bare = identity(without_homework(ENDINGS.sub("", name), homework))
     if folders and (folder_says or not bare):
         return identity(folders[-1]), ""
     return bare or identity(name), ""

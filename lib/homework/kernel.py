@@ -1,5 +1,6 @@
 """A notebook's process: started by us, asked in JSON lines, ended when it does not answer in time."""
 
+import atexit
 import json
 import os
 import queue
@@ -15,7 +16,7 @@ from pathlib import Path
 from lib.homework import inside
 
 INSIDE = Path(inside.__file__)
-MOST_BYTES = 2_000_000  # of one reply; json.dumps writes ASCII, so bytes are characters
+MOST_BYTES = inside.MOST_CHARACTERS + 1000  # of one reply; json.dumps writes ASCII, so bytes are characters
 MOST_BYTES_IN_ALL = 64_000_000
 GRACE = 3  # seconds a process gets to notice that a limit has passed
 START = 60  # seconds until it must be ready
@@ -51,6 +52,12 @@ def end(pid: int):
         os.killpg(pid, signal.SIGKILL) if os.name == "posix" else os.kill(pid, signal.SIGTERM)
     except OSError:
         pass
+
+
+@atexit.register
+def end_all():
+    for pid in list(running):
+        end(pid)
 
 
 class Kernel:
@@ -113,7 +120,7 @@ class Kernel:
         """
         reply = self._request(question, self.call_limit)
         if "plain" not in reply:
-            return {key: inside.shown(str(value)) for key, value in reply.items()}
+            return {key: inside.shown(str(value)) for key, value in reply.items() if key != "id"}
         try:
             return {"plain": inside.plain(reply["plain"])}
         except Exception as error:

@@ -38,7 +38,7 @@ def form(student_id: str) -> str:
 
 
 def unlike_the_course(student_id, folder: Path) -> str | None:
-    """A sentence if a name looks like none on the list of the course, whose forms lie in ``folder/student_ids.json``."""
+    """A sentence if a name looks like none of the course, whose forms lie in ``folder/student_ids.json``."""
     try:
         known = json.loads((folder / "student_ids.json").read_text(encoding="utf-8"))
     except OSError:  # released without a list

@@ -21,6 +21,7 @@ import zipfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing import connection
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from grading.roster import read_roster
 from grading.submissions import Submission, collect
 from lib.files import write_atomically
 from lib.homework import kernel
+from lib.homework.inside import sentence
 
 INCOMPLETE = 1  # exit code: something could not be graded here and now
 NOTHING = 2  # exit code: nothing was graded
@@ -54,7 +56,7 @@ def key(submission: Submission, autograder: Autograder, limits: Limits, safe: bo
         autograder.digest,
         str(limits),
         sandbox.description() if safe else "unsafe",
-        str(submission),
+        str(replace(submission, path=None)),
         hashlib.sha256(content).hexdigest(),
     ]
     return hashlib.sha256("\n".join(parts).encode("utf-8", "backslashreplace")).hexdigest()
@@ -92,19 +94,22 @@ def grade_all(
     results = [finished(out, submission, its) for submission, its in zip(submissions, keys)]
     todo = [number for number, result in enumerate(results) if result is None]
     progress = tqdm(total=len(submissions), initial=len(submissions) - len(todo), unit="submission")
-    for attempt in (workers, 1):  # a worker that dies takes its neighbours along: then one at a time
-        work = [(number, submissions[number]) for number in todo if results[number] is None]
-        for number, result in graded(work, autograder, limits, safe, attempt):
+
+    def keep(work: list[tuple[int, Submission]], workers: int):
+        for number, result in graded(work, autograder, limits, safe, workers):
             results[number] = result
             progress.update()
             if not result["status"].startswith(FAILED):
                 kept = json.dumps({"key": keys[number], "result": result})
                 with telling_if_full():
                     write_atomically(result_file(out, submissions[number]), kept)
-    for number in todo:
+
+    keep([(number, submissions[number]) for number in todo], workers)
+    for number in todo:  # a worker that dies takes its neighbours along: then each gets one of its own
         if results[number] is None:
-            what = f"{FAILED}: the process that graded it ended"
-            results[number] = one.unmarked(submissions[number]) | {"status": what, "seconds": 0.0}
+            keep([(number, submissions[number])], 1)
+        if results[number] is None:
+            results[number] = one.failed(submissions[number], "the process that graded it ended")
     progress.close()
     return results
 
@@ -123,14 +128,20 @@ def graded(work: list[tuple[int, Submission]], autograder: Autograder, limits: L
         shares.put(number)
     prepare = (shares, workers, autograder, limits, safe)
     pool = ProcessPoolExecutor(min(workers, len(work)), context, _be_worker, prepare)
+    submissions = dict(work)
     try:
         jobs = {pool.submit(_grade, submission): number for number, submission in work}
         for job in as_completed(jobs):
             try:
                 with telling_if_full():
-                    yield jobs[job], job.result()
+                    result = job.result()
             except BrokenProcessPool:
-                pass
+                continue
+            except (DiskFull, KeyboardInterrupt):
+                raise
+            except Exception as error:
+                result = one.failed(submissions[jobs[job]], sentence(error))
+            yield jobs[job], result
     except BaseException:  # Ctrl-C, a full disk: end what runs
         for process in multiprocessing.active_children():
             process.terminate()

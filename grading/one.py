@@ -70,13 +70,18 @@ def grade(submission: Submission, autograder: Autograder, limits: Limits, safe: 
         except (NotStarted, OSError, MemoryError) as error:
             if getattr(error, "errno", None) in FULL:
                 raise
-            result |= {"questions": {}, "status": shown(f"{FAILED}: this machine failed ({error or 'out of memory'})")}
+            result = failed(submission, str(error) or "out of memory")
             time.sleep(attempt)
         except Exception as error:
             status = f"not gradable: it stopped the grader with {type(error).__name__}: {error}"
             result |= {"questions": {}, "status": shown(status)}
             break
     return result | {"seconds": round(time.monotonic() - started, 2)}
+
+
+def failed(submission: Submission, why: str) -> dict:
+    """What stands in the place of a result where the machine failed; it is not kept."""
+    return unmarked(submission) | {"status": shown(f"{FAILED}: this machine failed ({why})"), "seconds": 0.0}
 
 
 def unmarked(submission: Submission) -> dict:

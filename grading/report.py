@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 
 from lib.files import write_atomically
+from lib.homework.inside import sentence
 
 NO_FEEDBACK = ("no submission", "not on the roster", "not decided", "not graded")  # nothing to tell, or not to this one
 PAGES = jinja2.Environment(
@@ -78,27 +79,35 @@ def grades(results: list[dict], autograder) -> str:
 
 
 def write_all(results: list[dict], autograder, out: Path):
-    """Write grades.csv, feedback/*.html and summary.html."""
-    write_atomically(out / "grades.csv", grades(results, autograder))
+    """Write grades.csv, feedback/*.html and summary.html; a page that cannot be made is noted, the others are."""
     for result in results:
         if kind(result) not in NO_FEEDBACK:
-            page = PAGES.get_template("feedback.html").render(
-                result=result,
-                homework=autograder.homework,
-                total=total(result),
-                out_of=autograder.points,
-                questions=[
-                    (
-                        name,
-                        points(result, name) if name in result["questions"] else None,
-                        question.points,
-                        hints(result["questions"].get(name, []), "shown"),
-                    )
-                    for name, question in autograder.questions.items()
-                ],
-            )
-            write_atomically(out / "feedback" / f"{file_name(result['student'])}.html", page)
+            try:
+                page = feedback(result, autograder)
+                write_atomically(out / "feedback" / f"{file_name(result['student'])}.html", page)
+            except (ValueError, TypeError, KeyError, jinja2.TemplateError) as error:
+                result["note"] = f"{result['note']} No page of feedback: {sentence(error)}".strip()
+    write_atomically(out / "grades.csv", grades(results, autograder))
     write_atomically(out / "summary.html", summary(results, autograder))
+
+
+def feedback(result: dict, autograder) -> str:
+    """The page for one student."""
+    return PAGES.get_template("feedback.html").render(
+        result=result,
+        homework=autograder.homework,
+        total=total(result),
+        out_of=autograder.points,
+        questions=[
+            (
+                name,
+                points(result, name) if name in result["questions"] else None,
+                question.points,
+                hints(result["questions"].get(name, []), "shown"),
+            )
+            for name, question in autograder.questions.items()
+        ],
+    )
 
 
 def summary(results: list[dict], autograder) -> str:

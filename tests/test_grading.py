@@ -18,7 +18,7 @@ import pytest
 
 from grading import one, report, sandbox
 from grading.autograder import unpack
-from grading.grade import part_of
+from grading.grade import grade_all, part_of
 from grading.owner import letters
 from grading.release import Refused, refuse_leaks, release
 from grading.roster import Student, read_roster
@@ -547,6 +547,25 @@ def test_a_sandbox_that_fails_is_no_result(released, tmp_path, flaky):
     assert grades_in(tmp_path / "out")["ann"]["total"] == "20"
 
 
+class Bomb:
+    """Ends the process that receives it."""
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+def test_a_worker_that_dies_takes_nobody_along(released, tmp_path):
+    (tmp_path / "shared").mkdir()
+    autograder = unpack(released / "autograder.zip", tmp_path / "shared")
+    folder, _ = class_of(released, tmp_path, ["ann", "bob", "cy", "dora"])
+    submissions = collect(folder, "hw01", [Student(name) for name in ("ann", "bob", "cy", "dora")])
+    submissions[1].others = [Bomb()]
+    results = grade_all(submissions, autograder, tmp_path / "out", one.Limits(), safe=False, workers=2)
+    statuses = [result["status"] for result in results]
+    assert statuses[0] == statuses[2] == statuses[3] == "graded" and statuses[1].startswith("not graded")
+    assert len(list((tmp_path / "out" / "results").iterdir())) == 3
+
+
 @needs_sandbox
 def test_a_full_disk_is_said_once_and_loses_nothing(released, tmp_path):
     """OUT on a file system of its own, with room for two results."""
@@ -625,6 +644,41 @@ def test_a_check_that_works_too_long_on_an_answer_ends(released, tmp_path):
     result = one.grade(Submission("ann", path), autograder, one.Limits(check=0.5), safe=False)
     assert result["status"] == "graded" and "more than 0.5 seconds" in result["questions"]["q1"][0]["hint"]
     assert sum(outcome["points"] for its in result["questions"].values() for outcome in its) == FULL - 1
+
+
+@needs_sandbox
+@pytest.mark.parametrize("platform", ["canvas", "moodle"])
+def test_a_download_and_a_list_of_a_platform_go_in_as_they_come_out(released, tmp_path, platform):
+    """Both in the layout that the platform documents, with a late file, a second attempt and two namesakes."""
+    (tmp_path / "in").mkdir()
+    files = {
+        "canvas": {
+            "ann": "leeann_4711_900_hw01.ipynb",
+            "ann2": "leeann_LATE_4711_1000_hw01-1.ipynb",
+            "bob": "leeann_4712_905_hw01.ipynb",
+        },
+        "moodle": {
+            "ann2": "Ann Lee_101_assignsubmission_file/hw01.ipynb",
+            "bob": "Ann Lee_205_assignsubmission_file/hw01.ipynb",
+        },
+    }[platform]
+    for student, name in files.items():
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
+        answers = {} if student == "ann" else PERFECT
+        made = notebook(released, student.strip("2"), answers)
+        (tmp_path / "in" / name).write_text(json.dumps(made), encoding="utf-8")
+    exports = {
+        "canvas": "Student,ID,SIS User ID,SIS Login ID,Section,hw01 (77)\n    Points Possible,,,,,20\n"
+        '"Lee, Ann",4711,u1,ann,S1,\n"Lee, Ann",4712,u2,bob,S1,\n"Cruz, Cy",4713,u3,cy,S1,\n',
+        "moodle": "Identifier,Full name,Email address,Status,Grade\nParticipant 101,Ann Lee,ann@uni.example,,\n"
+        "Participant 205,Ann Lee,bob@uni.example,,\nParticipant 300,Cy Cruz,cy@uni.example,,\n",
+    }
+    (tmp_path / "roster.csv").write_text(exports[platform], encoding="utf-8-sig")
+    done = start(released, (tmp_path / "in", tmp_path / "roster.csv"), tmp_path / "out")
+    assert done.communicate(timeout=100) and done.returncode == 0
+    rows = grades_in(tmp_path / "out")
+    assert {name: row["total"] for name, row in rows.items()} == {"ann": "20", "bob": "20", "cy": ""}
+    assert rows["ann"]["file"] == files["ann2"] and rows["cy"]["status"] == "no submission"
 
 
 # Before handing in

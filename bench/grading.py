@@ -13,12 +13,13 @@ import re
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import psutil
 
-from grading import sandbox
-from grading.grade import Limits, grade, unpack
+from grading.autograder import unpack
+from grading.one import Limits, grade
 from grading.release import release
 from grading.submissions import Submission
 
@@ -53,6 +54,16 @@ def solved(homework: str, folder: Path) -> Path:
     return path
 
 
+def _ours(submission: Submission, autograder, results: list[dict]):
+    results.append(grade(submission, autograder, Limits()))
+
+
+def _otters(archive: Path, notebook: Path, folder: Path):
+    command = [sys.executable, "-m", "otter", "run", "-a", str(archive), "-o", str(folder), "--no-logo", str(notebook)]
+    environment = os.environ | {"GRADING_STUDENT_ID": "ann"}
+    subprocess.run(command, check=True, cwd=folder, capture_output=True, env=environment)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m bench.grading", description=__doc__.split("\n")[0])
     parser.add_argument("--turns", type=int, default=5)
@@ -64,44 +75,19 @@ def main():
             made = release(master, folder / master.stem)
             notebook = solved(master.stem, made)
             autograder = unpack(made / "autograder.zip", folder / "shared")
-            command = sandbox.command(autograder.shared)
-            otter = [
-                sys.executable,
-                "-m",
-                "otter",
-                "run",
-                "-a",
-                str(made / "autograder.zip"),
-                "-o",
-                str(folder),
-                "--no-logo",
-                str(notebook),
-            ]
-            scores, ours, others = set(), [], []
-            for _ in range(options.turns):
-
-                def graded():
-                    result = grade(Submission("ann", notebook), autograder, Limits(), command)
-                    scores.add(
-                        sum(outcome["points"] for outcomes in result["questions"].values() for outcome in outcomes)
-                    )
-
-                ours.append(cpu_seconds(graded))
-                others.append(
-                    cpu_seconds(
-                        lambda: subprocess.run(
-                            otter,
-                            check=True,
-                            cwd=folder,
-                            capture_output=True,
-                            env=os.environ | {"GRADING_STUDENT_ID": "ann"},
-                        )
-                    )
-                )
+            results = []
+            ours = partial(_ours, Submission("ann", notebook), autograder, results)
+            others = partial(_otters, made / "autograder.zip", notebook, folder)
+            seconds = [(cpu_seconds(ours), cpu_seconds(others)) for _ in range(options.turns)]
+            scores = {
+                sum(outcome["points"] for outcomes in result["questions"].values() for outcome in outcomes)
+                for result in results
+            }
             theirs = json.loads((folder / "results.json").read_text(encoding="utf-8"))
             scores.add(sum(test.get("score", 0) for test in theirs["tests"]))
         assert scores == {autograder.points}, f"{master.stem}: not all points for right answers: {scores}"
-        print(f"{master.stem:10}{min(ours):8.2f}{min(others):8.2f}{min(ours) / min(others):8.2f}", flush=True)
+        our, other = map(min, zip(*seconds))
+        print(f"{master.stem:10}{our:8.2f}{other:8.2f}{our / other:8.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ bench: .venv/installed  ## the engine against other ways to train, into the appe
 	$(BIN)/python -m bench.throughput
 
 release: .venv/installed  ## a homework for students and for Gradescope: make release HW=hw01
-	$(BIN)/python -m grading.release $(or $(HW),$(error say which homework: make release HW=hw01))
+	$(BIN)/python -m grading.release $(or $(HW),$(error say which homework: make release HW=hw01)) $(if $(ROSTER),--roster "$(ROSTER)")
 
 grade: .venv/installed  ## a folder of submissions: make grade HW=hw01 SUBMISSIONS=dir ROSTER=roster.csv OUT=dir
 	env -u TQDM_DISABLE $(BIN)/python -m grading.grade $(HW) $(or $(SUBMISSIONS),$(error say where the submissions are: SUBMISSIONS=dir)) $(or $(OUT),$(error say where the grades go: OUT=dir)) $(if $(ROSTER),--roster $(ROSTER)) $(GRADE)

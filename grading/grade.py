@@ -8,149 +8,56 @@ command, started again, goes on where it was ended.
 """
 
 import argparse
-import compileall
 import hashlib
 import json
+import multiprocessing
 import os
 import re
+import signal
 import sys
 import tempfile
-import time
+import threading
 import zipfile
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import connection
 from pathlib import Path
 
 from tqdm import tqdm
 
-from grading import report, sandbox
-from grading.submissions import NotGradable, Submission, collect, read_notebook, read_roster
-from lib.homework import checks
-from lib.homework.__main__ import code_cells
-from lib.homework.kernel import Kernel, KernelGone
+from grading import one, report, sandbox
+from grading.autograder import ROOT, Autograder, unpack
+from grading.notebooks import NotGradable, read_file
+from grading.one import FAILED, FULL, Limits
+from grading.roster import read_roster
+from grading.submissions import Submission, collect
+from lib.files import write_atomically
+from lib.homework import kernel
 
-ROOT = Path(__file__).resolve().parents[1]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Seconds."""
-
-    cell: float = 30
-    call: float = 5
-    submission: float = 120
+INCOMPLETE = 1  # exit code: something could not be graded here and now
+NOTHING = 2  # exit code: nothing was graded
+INTERRUPTED = 130  # exit code: Ctrl-C, as shells have it
 
 
-@dataclass(frozen=True)
-class Autograder:
-    """A released homework, unpacked once for all submissions."""
-
-    homework: str
-    digest: str
-    questions: dict[str, checks.Question]
-    shared: Path
-
-    @property
-    def points(self) -> float:
-        return sum(question.points for question in self.questions.values())
+class DiskFull(Exception):
+    """Nothing more can be kept."""
 
 
-def unpack(archive: Path, shared: Path) -> Autograder:
-    """Read an autograder.zip; what the sandboxes share goes into the folder ``shared``.
-
-    Raises
-    ------
-    ValueError
-        It was released from another version of ``lib``, so students had other numbers.
-    """
-    with zipfile.ZipFile(archive) as released:
-        homework = json.loads(released.read("otter_config.json"))["assignment_name"]
-        for name in released.namelist():
-            if name.startswith("files/lib/"):
-                content, here = released.read(name), ROOT / name.removeprefix("files/")
-                if not here.exists() or here.read_bytes() != content:
-                    raise ValueError(
-                        f"{archive} was released with another {name.removeprefix('files/')}; grade with the "
-                        f"version of the course that released it, or release it again."
-                    )
-                target = shared / name.removeprefix("files/")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
-        questions = [
-            checks.read(released.read(name).decode(), name)
-            for name in sorted(released.namelist())
-            if re.fullmatch(r"tests/q\w+\.py", name)
-        ]
-    compileall.compile_dir(shared, quiet=1)  # once for all
-    return Autograder(
-        homework,
-        hashlib.sha256(archive.read_bytes()).hexdigest(),
-        {question.name: question for question in questions},
-        shared,
-    )
-
-
-def grade(submission: Submission, autograder: Autograder, limits: Limits, command: list[str] | None) -> dict:
-    """Run one submission and its checks; whatever the submission does, there is a result.
-
-    Returns
-    -------
-    dict
-        ``status``, ``questions`` (each with points, and a hint a failed check) and
-        ``cells`` (the errors of cells), ready for JSON.
-    """
-    result = {
-        "student": submission.student,
-        "file": "",
-        "sha256": "",
-        "questions": {},
-        "cells": [],
-        "seconds": 0.0,
-        "others": [path.name for path in submission.others],
-    }
-    if submission.path is None:
-        return result | {"status": "no submission"}
-    result["file"] = submission.path.name
-    if not submission.on_roster:
-        return result | {"status": "not on the roster"}
-    started = time.monotonic()
-    try:
-        notebook, content = read_notebook(submission.path)
-        result["sha256"] = hashlib.sha256(content).hexdigest()
-        with Kernel(command, submission.student, None if command else autograder.shared, limits.call) as kernel:
-            for number, cell in enumerate(code_cells(notebook), start=1):
-                left = limits.submission - (time.monotonic() - started)
-                if left <= 0:
-                    raise KernelGone("all cells together ran too long", timeout=True)
-                if error := kernel.run(cell, min(limits.cell, left)):
-                    result["cells"].append({"cell": number, "error": error})
-            for name, question in autograder.questions.items():
-                if time.monotonic() - started > limits.submission:
-                    raise KernelGone("the checks of it ran too long", timeout=True)
-                result["questions"][name] = [asdict(outcome) for outcome in checks.run(question, kernel)]
-        result["status"] = "graded"
-    except NotGradable as reason:
-        result["status"] = f"not gradable: {reason}"
-    except KernelGone as reason:
-        result["questions"] = {}
-        result["status"] = f"timeout: {reason}" if reason.timeout else f"not gradable: {reason}"
-    return result | {"seconds": round(time.monotonic() - started, 2)}
-
-
-def key(submission: Submission, autograder: Autograder, limits: Limits) -> str:
+def key(submission: Submission, autograder: Autograder, limits: Limits, safe: bool) -> str:
     """What a result depends on; a result with another key is made anew."""
-    path = submission.path
-    content = b"" if path is None else os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
+    try:
+        content = b"" if submission.path is None else read_file(submission.path)
+    except NotGradable as reason:
+        content = str(reason).encode()
     parts = [
         autograder.digest,
         str(limits),
-        submission.student,
-        str(submission.on_roster),
-        path.name if path else "",
-        *(other.name for other in submission.others),
+        sandbox.description() if safe else "unsafe",
+        str(submission),
         hashlib.sha256(content).hexdigest(),
     ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def result_file(out: Path, submission: Submission) -> Path:
@@ -162,50 +69,142 @@ def finished(out: Path, submission: Submission, key: str) -> dict | None:
     try:
         stored = json.loads(result_file(out, submission).read_text(encoding="utf-8"))
         return stored["result"] if stored["key"] == key else None
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def write(path: Path, text: str):
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial_file = path.with_name(path.name + ".part")
-    partial_file.write_text(text, encoding="utf-8", newline="")
-    os.replace(partial_file, path)
 
 
 def grade_all(
     submissions: list[Submission],
     autograder: Autograder,
     out: Path,
-    limits: Limits = Limits(),
-    command: list[str] | None = None,
+    limits: Limits,
+    safe: bool = True,
     workers: int = 1,
-) -> list[dict]:
-    """The results of all submissions, in their order; each is kept in ``out`` as soon as it is there."""
-    keys = [key(submission, autograder, limits) for submission in submissions]
+) -> list[dict | None]:
+    """The results of all submissions, in their order; each is kept in ``out`` as soon as it is there.
+
+    Raises
+    ------
+    DiskFull
+        A result could not be kept.
+    """
+    keys = [key(submission, autograder, limits, safe) for submission in submissions]
     results = [finished(out, submission, its) for submission, its in zip(submissions, keys)]
     todo = [number for number, result in enumerate(results) if result is None]
-    pool = ThreadPoolExecutor(workers)  # threads: the work is in the processes that they start
-    try:
-        jobs = {pool.submit(grade, submissions[number], autograder, limits, command): number for number in todo}
-        for job in tqdm(
-            as_completed(jobs), total=len(submissions), initial=len(submissions) - len(todo), unit="submission"
-        ):
-            number = jobs[job]
-            results[number] = job.result()
-            write(result_file(out, submissions[number]), json.dumps({"key": keys[number], "result": results[number]}))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    progress = tqdm(total=len(submissions), initial=len(submissions) - len(todo), unit="submission")
+    for attempt in (workers, 1):  # a worker that dies takes its neighbours along: then one at a time
+        work = [(number, submissions[number]) for number in todo if results[number] is None]
+        for number, result in graded(work, autograder, limits, safe, attempt):
+            results[number] = result
+            progress.update()
+            if not result["status"].startswith(FAILED):
+                kept = json.dumps({"key": keys[number], "result": result})
+                with telling_if_full():
+                    write_atomically(result_file(out, submissions[number]), kept)
+    for number in todo:
+        if results[number] is None:
+            what = f"{FAILED}: the process that graded it ended"
+            results[number] = one.unmarked(submissions[number]) | {"status": what, "seconds": 0.0}
+    progress.close()
     return results
 
 
+def graded(work: list[tuple[int, Submission]], autograder: Autograder, limits: Limits, safe: bool, workers: int):
+    """Yield each submission's number and result, as they come; what a dying worker leaves is left out.
+
+    Processes and not threads, because a check that works too long can only be interrupted in the
+    main thread of one.
+    """
+    if not work:
+        return
+    context = multiprocessing.get_context("spawn")
+    shares = context.Queue()
+    for number in range(workers):
+        shares.put(number)
+    prepare = (shares, workers, autograder, limits, safe)
+    pool = ProcessPoolExecutor(min(workers, len(work)), context, _be_worker, prepare)
+    try:
+        jobs = {pool.submit(_grade, submission): number for number, submission in work}
+        for job in as_completed(jobs):
+            try:
+                with telling_if_full():
+                    yield jobs[job], job.result()
+            except BrokenProcessPool:
+                pass
+    except BaseException:  # Ctrl-C, a full disk: end what runs
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _be_worker(shares, workers: int, *how):
+    """Prepare a worker: it and its notebook end when its parent says so or is gone; Ctrl-C is for the parent.
+
+    Each has processors of its own where there are enough, so that no notebook's processes slow down another's.
+    """
+    global _how
+    _how = how
+    share = shares.get()
+    if hasattr(os, "sched_setaffinity") and len(processors := sorted(os.sched_getaffinity(0))) >= workers:
+        os.sched_setaffinity(0, processors[share::workers])
+
+    def end(*_):
+        kernel.end_all()
+        os._exit(1)
+
+    def end_with_parent():
+        connection.wait([multiprocessing.parent_process().sentinel])
+        end()
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, end)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def _grade(submission: Submission) -> dict:
+    return one.grade(submission, *_how)
+
+
+@contextmanager
+def telling_if_full():
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise DiskFull(f"{error.strerror}: {error.filename or 'the disk'}") from None
+        raise
+
+
 def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+    try:
+        return grade_folder(options)
+    except DiskFull as full:
+        print(
+            f"The disk is full ({full}). What is finished is kept in {options.out / 'results'}; make room and give "
+            f"the same command again, and it goes on from there.",
+            file=sys.stderr,
+        )
+        return INCOMPLETE
+    except KeyboardInterrupt:
+        print(
+            f"Ended. What is finished is kept in {options.out / 'results'}; the same command goes on from there.",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        print(f"Nothing was graded. {error}", file=sys.stderr)
+        return NOTHING
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m grading.grade", description=__doc__.split("\n")[0])
     parser.add_argument("homework", help="as in hw01; released before with: make release HW=hw01")
     parser.add_argument("submissions", type=Path, help="a folder of .ipynb and .zip files")
     parser.add_argument("out", type=Path, help="grades.csv, feedback and summary go here")
-    parser.add_argument("--roster", type=Path, help="CSV with the column student, and perhaps name and canvas_id")
+    parser.add_argument("--roster", type=Path, help="CSV with the column student, or an export of Canvas or Moodle")
     parser.add_argument("--autograder", type=Path, help="default: build/HOMEWORK/autograder.zip")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="submissions at a time")
     parser.add_argument("--cell-limit", type=float, default=Limits.cell, help="seconds of one cell")
@@ -217,44 +216,48 @@ def main(arguments: list[str] | None = None) -> int:
         "no grades.csv: for array jobs that share OUT",
     )
     parser.add_argument("--unsafe", action="store_true", help="no sandbox: students' code may do whatever you may do")
-    options = parser.parse_args(arguments)
-    try:
-        archive = options.autograder or ROOT / "build" / options.homework / "autograder.zip"
-        if not archive.exists():
-            raise ValueError(
-                f"There is no {archive.name} of {options.homework}; make it with: make release HW={options.homework}"
-            )
-        if not options.submissions.is_dir():
-            raise ValueError(f"There is no folder {options.submissions} with submissions.")
-        part = part_of(options.part)
-        if not options.unsafe and (reason := sandbox.why_not()):
-            raise ValueError(reason)
-        roster = read_roster(options.roster) if options.roster else None
-        with tempfile.TemporaryDirectory() as folder:
-            autograder = unpack(archive, Path(folder).resolve())
-            submissions = collect(options.submissions, options.homework, roster)
-            if part:
-                submissions = submissions[part[0] - 1 :: part[1]]
-            command = None if options.unsafe else sandbox.command(autograder.shared)
-            results = grade_all(
-                submissions,
-                autograder,
-                options.out,
-                Limits(options.cell_limit, submission=options.limit),
-                command,
-                options.workers,
-            )
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        print(f"Nothing was graded. {error}", file=sys.stderr)
-        return 2
-    if part:
-        print(
-            f"Part {options.part}: {len(results)} submissions. When all parts are done, run the command without --part."
+    return parser.parse_args(arguments)
+
+
+def grade_folder(options: argparse.Namespace) -> int:
+    """What the command does, once its words are understood; its exit code."""
+    archive = options.autograder or ROOT / "build" / options.homework / "autograder.zip"
+    if not archive.exists():
+        raise ValueError(
+            f"There is no {archive.name} of {options.homework}; make it with: make release HW={options.homework}"
         )
-        return 0
-    report.write_all(results, autograder, options.out, write)
-    print(report.in_one_line(results, options.out))
-    return 0
+    if not options.submissions.is_dir():
+        raise ValueError(f"There is no folder {options.submissions} with submissions.")
+    if options.workers < 1 or options.cell_limit <= 0 or options.limit <= 0:
+        raise ValueError("--workers, --cell-limit and --limit must be larger than 0.")
+    part = part_of(options.part)
+    roster = read_roster(options.roster) if options.roster else None
+    limits = Limits(options.cell_limit, submission=options.limit)
+    with tempfile.TemporaryDirectory() as folder:
+        autograder = unpack(archive, Path(folder).resolve())
+        if not options.unsafe and (reason := sandbox.why_not(autograder.shared)):
+            raise ValueError(reason)
+        submissions = collect(options.submissions, options.homework, roster)
+        if part:
+            submissions = submissions[part[0] - 1 :: part[1]]
+        results = grade_all(submissions, autograder, options.out, limits, not options.unsafe, options.workers)
+        failed = [result for result in results if result["status"].startswith(FAILED)]
+        if part:
+            print(
+                f"Part {options.part}: {len(results)} submissions. "
+                f"When all parts are done, run the command without --part."
+            )
+        else:
+            with telling_if_full():
+                report.write_all(results, autograder, options.out)
+            print(report.in_one_line(results, options.out))
+    if failed:
+        print(
+            f"{len(failed)} of {len(results)} could not be graded because of this machine, not of what was handed in "
+            f"({failed[0]['status']}). They were not kept: give the same command again.",
+            file=sys.stderr,
+        )
+    return INCOMPLETE if failed else 0
 
 
 def part_of(text: str | None) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ if a cell without its solution is no Python.
 
 import argparse
 import ast
+import json
 import os
 import re
 import shutil
@@ -22,11 +23,23 @@ from pathlib import Path
 import jupytext
 import nbformat
 
+from grading.autograder import hidden_functions
+from grading.roster import Student, read_roster
+from lib.homework.parameters import form
+
 ROOT = Path(__file__).resolve().parents[1]
 EXERCISES = ROOT / "exercises"
 # What a released homework needs of the course; it travels with it, so that checks and code stay together.
 SHARED = ["__init__.py", "plan.py", "sampling.py"]
 PLACEHOLDER, EXAMPLE = 'STUDENT_ID = "your id"', 'STUDENT_ID = "example"'
+IMPORT = "from lib.homework import Homework"
+NO_LIB = f"""try:
+    {IMPORT}
+except ModuleNotFoundError:
+    raise ModuleNotFoundError(
+        "There is no folder lib beside this notebook. Keep the homework's folder as you were given it, "
+        "and start Jupyter there."
+    ) from None"""
 LEAKS = ["# SOLUTION", "BEGIN SOLUTION", "END SOLUTION", "hidden=True", "BEGIN TEST", "# IGNORE", EXAMPLE]
 
 
@@ -34,7 +47,7 @@ class Refused(Exception):
     """Why a homework is not released."""
 
 
-def release(master: Path, out: Path) -> Path:
+def release(master: Path, out: Path, roster: list[Student] | None = None) -> Path:
     """Write ``out/student`` and ``out/autograder.zip``, whole or not at all.
 
     Parameters
@@ -43,6 +56,9 @@ def release(master: Path, out: Path) -> Path:
         The homework in MyST Markdown, as ``exercises/hw01.md``.
     out : path
         A folder that is made, or replaced.
+    roster : list of Student, optional
+        Then the student's checks say so if a STUDENT_ID looks like no name on it. Of the names
+        only their forms go into the student's folder: which kinds of signs follow each other.
 
     Returns
     -------
@@ -70,11 +86,13 @@ def release(master: Path, out: Path) -> Path:
         student, autograder = made / "student", next(made.glob("autograder/*.zip"))
         notebook = nbformat.read(student / f"{name}.ipynb", as_version=4)
         for cell in notebook.cells:
-            cell.source = cell.source.replace(EXAMPLE, PLACEHOLDER)
+            cell.source = re.sub(rf"^{IMPORT}$", NO_LIB, cell.source.replace(EXAMPLE, PLACEHOLDER), flags=re.MULTILINE)
         refuse_broken_cells(notebook)
         nbformat.write(without_marks(notebook), student / f"{name}.ipynb")
         for cache in [*student.rglob("__pycache__")]:
             shutil.rmtree(cache)
+        if roster:
+            (student / "tests" / "student_ids.json").write_text(forms(roster), encoding="utf-8")
         same_every_time(autograder, made / "autograder.zip")
         refuse_leaks(master, student, made / "autograder.zip")
         staged = out.with_name(out.name + ".part")
@@ -85,6 +103,13 @@ def release(master: Path, out: Path) -> Path:
         shutil.rmtree(out, ignore_errors=True)
         staged.rename(out)
     return out
+
+
+def forms(roster: list[Student]) -> str:
+    """What the names of a course look like, without any of them."""
+    names = [student.student for student in roster]
+    example = re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "0", names[0]))
+    return json.dumps({"forms": sorted({form(name) for name in names}), "example": example}) + "\n"
 
 
 def copy_shared(name: str, folder: Path):
@@ -154,10 +179,10 @@ def refuse_leaks(master: Path, student: Path, autograder: Path):
     solutions = solution_lines(master)
     with zipfile.ZipFile(autograder) as archive:
         hidden = [
-            case
+            f"def {function.name}("
             for name in archive.namelist()
             if re.fullmatch(r"tests/q\w+\.py", name)
-            for case in hidden_cases(archive.read(name).decode())
+            for function in hidden_functions(archive.read(name).decode())
         ]
     for path in sorted(student.rglob("*")):
         if not path.is_file() or "lib" in path.relative_to(student).parts:
@@ -190,23 +215,10 @@ def solution_lines(master: Path) -> list[str]:
     return [line for line in lines if len(line) > 12]  # `return x` may well be given elsewhere
 
 
-def hidden_cases(source: str) -> list[str]:
-    """The names of the hidden checks in a check file."""
-    return [
-        f"def {function.name}("
-        for function in ast.parse(source).body
-        if isinstance(function, ast.FunctionDef)
-        and any(
-            keyword.arg == "hidden" and getattr(keyword.value, "value", False)
-            for decorator in function.decorator_list
-            for keyword in getattr(decorator, "keywords", [])
-        )
-    ]
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m grading.release", description=__doc__.split("\n")[0])
     parser.add_argument("homework", help="as in hw01")
+    parser.add_argument("--roster", type=Path, help="the course's list, so that students see if they mistype their id")
     parser.add_argument("--out", type=Path, help="default: build/HOMEWORK")
     options = parser.parse_args(arguments)
     master = EXERCISES / f"{options.homework}.md"
@@ -215,8 +227,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"There is no homework {options.homework!r}; there are {there}.", file=sys.stderr)
         return 2
     try:
-        out = release(master, options.out or ROOT / "build" / options.homework)
-    except Refused as refused:
+        roster = read_roster(options.roster) if options.roster else None
+        out = release(master, options.out or ROOT / "build" / options.homework, roster)
+    except (Refused, ValueError, OSError) as refused:
         print(f"Not released. {refused}", file=sys.stderr)
         return 1
     print(f"For students: {out / 'student'}\nFor Gradescope and for grading: {out / 'autograder.zip'}")

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import jinja2
 
+from lib.files import write_atomically
+
+NO_FEEDBACK = ("no submission", "not on the roster", "not decided", "not graded")  # nothing to tell, or not to this one
 PAGES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=True,
@@ -32,8 +35,14 @@ def total(result: dict) -> float | None:
     return sum(points(result, name) for name in result["questions"]) if result["status"] == "graded" else None
 
 
-def hints(outcomes: list[dict]) -> list[str]:
-    return list(dict.fromkeys(outcome["hint"] for outcome in outcomes if outcome["hint"]))
+def hints(outcomes: list[dict], what: str = "hint") -> list[str]:
+    """What the failed checks said; ``what="shown"``: what the student may read of it."""
+    return list(dict.fromkeys(outcome[what] for outcome in outcomes if outcome[what]))
+
+
+def kind(result: dict) -> str:
+    """A status without its reason."""
+    return result["status"].split(":")[0]
 
 
 def for_spreadsheets(value) -> str:
@@ -47,7 +56,8 @@ def grades(results: list[dict], autograder) -> str:
     questions = list(autograder.questions)
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["student", "status", *questions, "total", "out_of", "file", "other_files", "sha256", "seconds"])
+    columns = ["student", "status", *questions, "total", "out_of", "file", "note", "other_files", "sha256", "seconds"]
+    writer.writerow(columns)
     for result in results:
         scores = [float(points(result, name)) if result["status"] == "graded" else None for name in questions]
         given = total(result)
@@ -58,6 +68,7 @@ def grades(results: list[dict], autograder) -> str:
             None if given is None else float(given),
             float(autograder.points),
             result["file"],
+            " ".join(filter(None, [result["note"], result["told"]])),
             "; ".join(result["others"]),
             result["sha256"][:12],
             result["seconds"],
@@ -66,11 +77,11 @@ def grades(results: list[dict], autograder) -> str:
     return text.getvalue()
 
 
-def write_all(results: list[dict], autograder, out: Path, write):
+def write_all(results: list[dict], autograder, out: Path):
     """Write grades.csv, feedback/*.html and summary.html."""
-    write(out / "grades.csv", grades(results, autograder))
+    write_atomically(out / "grades.csv", grades(results, autograder))
     for result in results:
-        if result["status"] not in ("no submission", "not on the roster"):
+        if kind(result) not in NO_FEEDBACK:
             page = PAGES.get_template("feedback.html").render(
                 result=result,
                 homework=autograder.homework,
@@ -81,13 +92,13 @@ def write_all(results: list[dict], autograder, out: Path, write):
                         name,
                         points(result, name) if name in result["questions"] else None,
                         question.points,
-                        hints(result["questions"].get(name, [])),
+                        hints(result["questions"].get(name, []), "shown"),
                     )
                     for name, question in autograder.questions.items()
                 ],
             )
-            write(out / "feedback" / f"{file_name(result['student'])}.html", page)
-    write(out / "summary.html", summary(results, autograder))
+            write_atomically(out / "feedback" / f"{file_name(result['student'])}.html", page)
+    write_atomically(out / "summary.html", summary(results, autograder))
 
 
 def summary(results: list[dict], autograder) -> str:
@@ -128,13 +139,18 @@ def summary(results: list[dict], autograder) -> str:
         mean=sum(totals) / len(totals) if totals else None,
         bins=bins,
         most=max([count for _, count in bins] + [1]),
-        statuses=Counter(result["status"].split(":")[0] for result in results).most_common(),
+        statuses=Counter(map(kind, results)).most_common(),
         questions=questions,
         met=met.most_common(),
-        attention=[result for result in results if result["status"] not in ("graded", "no submission")],
+        attention=[
+            result
+            for result in results
+            if result["note"] or result["told"] or result["status"] not in ("graded", "no submission")
+        ],
     )
 
 
 def in_one_line(results: list[dict], out: Path) -> str:
-    statuses = Counter(result["status"].split(":")[0] for result in results)
-    return f"{', '.join(f'{count} {status}' for status, count in statuses.most_common())}. See {out / 'grades.csv'} and {out / 'summary.html'}."
+    statuses = Counter(map(kind, results)).most_common()
+    counts = ", ".join(f"{count} {status}" for status, count in statuses)
+    return f"{counts}. See {out / 'grades.csv'} and {out / 'summary.html'}."

@@ -1,155 +1,157 @@
-"""Whose file is it? Finds the submissions in a folder, as people and learning platforms name them."""
+"""The submissions in a folder: one for each student, and every file that was found is named in one of them."""
 
-import csv
-import json
+import os
 import re
-import stat
-import unicodedata
-import zipfile
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LARGEST = 20_000_000  # bytes of a notebook
-CANVAS = re.compile(r"(?P<name>[^_]+)_(?:LATE_)?(?P<user>\d+)_(?P<number>\d+)_.+")
-MOODLE = re.compile(r"(?P<name>.+)_(?P<number>\d+)_assignsubmission_(?:file|onlinetext)")
+from grading.notebooks import is_debris, listed, may_hold_one
+from grading.owner import ENDINGS, Owner, by_a_platform, letters, owner, without_homework
+from grading.roster import Student
+from lib.homework.inside import shown
+from lib.homework.parameters import identity
 
-
-class NotGradable(Exception):
-    """Why a file is not a notebook that can be run."""
+MOST_OTHERS = 20  # names of files beside the one that counts
+REMEDY = "Put each file into a folder with the student's name, or the platform's numbers into the roster."
 
 
 @dataclass
 class Submission:
-    """One student's newest file, and the older ones that do not count."""
+    """One student's file that counts, and what else there is of theirs.
+
+    ``status`` is set where nothing is to be graded; ``note`` is for whoever grades.
+    """
 
     student: str
-    path: Path | None
+    path: Path | None = None
+    file: str = ""
     on_roster: bool = True
-    others: list[Path] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    status: str = ""
+    note: str = ""
 
 
-def read_roster(path: Path) -> list[dict]:
-    """The rows of a roster: a CSV file with a column ``student`` and, for learning platforms, ``name`` and ``canvas_id``."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        if "student" not in (reader.fieldnames or []):
-            raise ValueError(
-                f"{path.name} has no column `student`; its first line names the columns, as in student,name,canvas_id."
-            )
-        rows = [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
-    names = [row["student"].lower() for row in rows if row["student"]]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"{path.name} has {twice[0]} more than once; every student needs one line.")
-    return [row | {"student": row["student"].lower()} for row in rows if row["student"]]
+@dataclass(frozen=True)
+class Found:
+    """One file, and how it counts among several of one student."""
+
+    path: Path
+    name: str
+    homework: str
+    owner: Owner
+    time: float
+
+    @property
+    def rank(self) -> tuple:
+        """A notebook before all else, none of another homework; then the platform's count, then the file's time."""
+        other = re.search(r"(?i)hw\d+", self.path.name)
+        right = other is None or self.homework in self.path.name.lower()
+        return may_hold_one(self.path.name), right, self.owner.version, self.time, self.name
 
 
-def collect(folder: Path, homework: str, roster: list[dict] | None) -> list[Submission]:
+def collect(folder: Path, homework: str, roster: list[Student] | None) -> list[Submission]:
     """One submission a student, sorted by name; with a roster also those who handed in nothing.
 
-    A file belongs to the student whose name on the roster is its folder's name or a part
-    of its own name. Canvas' and Moodle's downloads are recognised. Of several files the
-    newest counts: by the platform's number, else by its time.
+    See ``grading.owner`` for whose file it is. A file that may be of several students is graded
+    for none of them, and the lines of all of them say so.
     """
-    found = {}
-    files = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix in (".ipynb", ".zip")
-        and not path.is_dir()
-        and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
+    files = [found(path, folder, homework, roster or []) for path in walk(folder)]
+    if roster is None:
+        return by_label(files, homework)
+    sure, unsure = defaultdict(list), defaultdict(list)
+    for file in files:
+        for student in file.owner.students:
+            (sure if len(file.owner.students) == 1 else unsure)[student].append(file)
+    for student, its in list(sure.items()):
+        accounts = {file.owner.account for file in its if file.owner.account}
+        if len(accounts) > 1:  # several people of one name, of whom the roster has one
+            unsure[student] += [file for file in its if file.owner.account]
+            sure[student] = [file for file in its if not file.owner.account]
+    submissions = [of_student(row.student, sure[row.student], unsure[row.student]) for row in roster]
+    strangers = by_label([file for file in files if not file.owner.students], homework)
+    for stranger in strangers:
+        stranger.on_roster, stranger.status = False, "not on the roster"
+    return sorted(submissions, key=lambda one: one.student) + strangers
+
+
+def of_student(student: str, sure: list[Found], unsure: list[Found]) -> Submission:
+    """What the roster's student handed in, with what may be theirs or somebody else's."""
+    candidates = sorted({name for file in unsure for name in file.owner.students})
+    doubt = ""
+    if unsure:
+        who = f"of {' or of '.join(candidates)}" if len(candidates) > 1 else f"of {student} or of a namesake"
+        doubt = f"{listed([file.name for file in unsure])} may be {who}. {REMEDY}"
+    if not sure:
+        status = f"not decided: {doubt}" if doubt else "no submission"
+        return Submission(student, file=listed([file.name for file in unsure]) if unsure else "", status=status)
+    one = counted(student, sure)
+    newest = max(sure, key=lambda file: file.rank)
+    if newest.owner.contradicted:
+        doubt = f"Its folder says {student}, its own name {newest.owner.contradicted}. {doubt}"
+    one.note = doubt.strip()
+    return one
+
+
+def by_label(files: list[Found], homework: str) -> list[Submission]:
+    """A submission for each name that files and folders give; a platform's accounts of one name stay apart."""
+    num_files = Counter(file.path.parent for file in files)
+    groups, accounts = defaultdict(list), defaultdict(set)
+    for file in files:
+        name, account = label(file, homework, num_files[file.path.parent] == 1)
+        groups[name, account].append(file)
+        accounts[name].add(account)
+    made = [
+        counted(f"{name} ({account})" if len(accounts[name]) > 1 else name, its)
+        for (name, account), its in groups.items()
     ]
-    for path in files:
-        student, number, on_roster = owner(path.relative_to(folder), homework, roster)
-        found.setdefault((student, on_roster), []).append((number, path.lstat().st_mtime, path.name, path))
-    submissions = []
-    for (student, on_roster), versions in found.items():
-        *older, newest = [path for *_, path in sorted(versions)]
-        submissions.append(Submission(student, newest, on_roster, older))
-    handed_in = {submission.student for submission in submissions if submission.on_roster}
-    submissions += [Submission(row["student"], None) for row in roster or [] if row["student"] not in handed_in]
-    return sorted(submissions, key=lambda submission: (not submission.on_roster, submission.student))
+    return sorted(made, key=lambda one: one.student)
 
 
-def owner(path: Path, homework: str, roster: list[dict] | None) -> tuple[str, int, bool]:
-    """Student, version and whether the roster has the student, for a path below the folder of submissions."""
-    for text in (*path.parts[:-1], path.stem):
-        if match := CANVAS.fullmatch(text) or MOODLE.match(text):
-            parts = match.groupdict()
-            row = next(
-                (
-                    row
-                    for row in roster or []
-                    if parts.get("user")
-                    and row.get("canvas_id") == parts["user"]
-                    or letters(parts["name"]) in names_of(row)
-                ),
-                None,
-            )
-            return (
-                (row["student"] if row else letters(parts["name"])),
-                int(parts["number"]),
-                row is not None or roster is None,
-            )
-    texts = [part.lower() for part in (*path.parts[:-1], path.stem)]
-    for row in sorted(roster or [], key=lambda row: -len(row["student"])):
-        if any(re.search(rf"(^|[_\-. ()]){re.escape(row['student'])}($|[_\-. ()])", text) for text in texts):
-            return row["student"], 0, True
-    bare = re.sub(rf"(^|[_\-. ]){re.escape(homework)}($|[_\-. ])", "", texts[-1]) or texts[0]
-    return bare, 0, roster is None
+def counted(student: str, files: list[Found]) -> Submission:
+    """The newest of a student's files; the older ones do not count, but are named."""
+    *older, newest = sorted(files, key=lambda file: file.rank)
+    names = [file.name for file in reversed(older)]
+    if len(names) > MOST_OTHERS:
+        names = [*names[:MOST_OTHERS], f"and {len(names) - MOST_OTHERS} more"]
+    status = "" if may_hold_one(newest.path.name) else f"no notebook: there is {newest.name}"
+    return Submission(student, newest.path, newest.name, others=names, status=status)
 
 
-def names_of(row: dict) -> set[str]:
-    """How platforms write a student: the name in both orders, and the name on the roster."""
-    words = re.split(r"[\s,]+", row.get("name", "").strip())
-    orders = {"".join(words[i:] + words[:i]) for i in range(len(words))}
-    return {letters(text) for text in orders | {row["student"]}} - {""}
-
-
-def letters(text: str) -> str:
-    """A name without case, accents, blanks and punctuation."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode() or text
-    return re.sub(r"[\W_]", "", plain).lower()
-
-
-def read_notebook(path: Path) -> tuple[dict, bytes]:
-    """The notebook in a file or in a zip file, as parsed JSON and as bytes; NotGradable says what is wrong."""
-    if not stat.S_ISREG(path.lstat().st_mode):
-        raise NotGradable("it is a link or no ordinary file")
-    if path.stat().st_size > LARGEST:
-        raise NotGradable("it is larger than 20 MB")
-    content = from_zip(path) if path.suffix == ".zip" else path.read_bytes()
+def found(path: Path, folder: Path, homework: str, roster: list[Student]) -> Found:
+    below = path.relative_to(folder)
+    parts = tuple(os.fsencode(part).decode("utf-8", "backslashreplace") for part in below.parts)
     try:
-        notebook = json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        raise NotGradable("it is no notebook (not JSON)") from None
-    cells = notebook.get("cells") if isinstance(notebook, dict) else None
-    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
-        raise NotGradable("it is no notebook of version 4 (no list of cells)")
-    for cell in cells:
-        source = cell.get("source", "")
-        text = isinstance(source, str) or isinstance(source, list) and all(isinstance(line, str) for line in source)
-        if not text or not isinstance(cell.get("cell_type"), str):
-            raise NotGradable("it has a cell without a type or a text")
-    return notebook, content
+        time = path.lstat().st_mtime
+    except OSError:
+        time = 0.0
+    return Found(path, shown("/".join(parts)), homework, owner(parts, homework, roster), time)
 
 
-def from_zip(path: Path) -> bytes:
-    """The one notebook in a zip file; never more of it than a notebook may have."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            notebooks = [
-                entry
-                for entry in archive.infolist()
-                if entry.filename.endswith(".ipynb")
-                and "__MACOSX" not in entry.filename
-                and "/." not in "/" + entry.filename
-            ]
-            if len(notebooks) != 1:
-                raise NotGradable(f"the zip file has {len(notebooks)} notebooks instead of one")
-            with archive.open(notebooks[0]) as file:
-                content = file.read(LARGEST + 1)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError) as error:
-        raise NotGradable(f"the zip file cannot be read ({error})") from None
-    if len(content) > LARGEST:
-        raise NotGradable("the notebook in the zip file is larger than 20 MB")
-    return content
+def label(file: Found, homework: str, folder_says: bool) -> tuple[str, str]:
+    """What to call somebody whom no roster names, and the account: by platform, a folder of their own, or file."""
+    *folders, name = file.name.split("/")
+    for text in (*folders, name):
+        if platform := by_a_platform(text, homework):
+            return letters(platform["name"]), platform["account"]
+    bare = identity(without_homework(ENDINGS.sub("", name), homework))
+    if folders and (folder_says or not bare):
+        return identity(folders[-1]), ""
+    return bare or identity(name), ""
+
+
+def walk(folder: Path) -> list[Path]:
+    """Everything below a folder that somebody may have meant to hand in, links not followed.
+
+    A folder comes up itself if it cannot be opened, or if it is called like a notebook and is empty.
+    """
+    closed, paths = [], []
+    for here, folders, files in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
+        folders[:] = sorted(name for name in folders if not is_debris(name))
+        links = [name for name in folders if os.path.islink(os.path.join(here, name))]
+        empty = not files and not folders and may_hold_one(os.path.basename(here))
+        paths += [Path(here)] if empty and Path(here) != folder else []
+        paths += [Path(here, name) for name in sorted([*files, *links]) if not is_debris(name)]
+    if folder in closed:
+        raise ValueError(f"The folder {folder} cannot be opened.")
+    return paths + closed

@@ -9,7 +9,7 @@ import pytest
 LIB = Path(__file__).resolve().parents[1] / "lib"
 NUMBERS = {"numpy", "scipy", "pandas"}
 FLOORS = [  # modules, and the packages they may need beside the standard library
-    ({"plan", "claims"}, set()),
+    ({"plan", "claims", "checks", "files"}, set()),
     ({"sampling", "data", "statistics", "fingerprint"}, NUMBERS | {"sklearn", "mnist1d"}),
     (
         {

@@ -41,11 +41,14 @@ class Answers:
 
     def __init__(self, env, assignment: str):
         self._ask = getattr(env, "ask", None) or partial(inside.reply, env)
-        student_id = getattr(env, "student_id", None) or official_student_id() or self.text("STUDENT_ID")
+        official = getattr(env, "student_id", None) or official_student_id()
+        student_id = official or self.text("STUDENT_ID")
         try:
             self.p = parameters(assignment, student_id)
         except ValueError as error:
             raise Hint(str(error)) from None
+        if not official:
+            self._refuse_earlier_numbers(student_id)
 
     def value(self, name: str):
         """The value of a variable: None, bool, int, float, str, or lists and dicts of them."""
@@ -75,7 +78,7 @@ class Answers:
         return checked_number(f"`{name}`", self.value(name), mistakes, tolerance)
 
     def choices(self, name: str, allowed: dict[str, list[str]], mistakes: dict[tuple[str, str], str]) -> dict[str, str]:
-        """A dict that gives one of the allowed words for each statement; ``mistakes`` has hints for (statement, word)."""
+        """A dict with one of the allowed words for each statement; ``mistakes`` has hints for (statement, word)."""
         given = self.value(name)
         expect(
             isinstance(given, dict), f"`{name}` is {_shown(given)}, but it must stay a dict with an entry a statement."
@@ -91,9 +94,19 @@ class Answers:
         expect(not hints, " ".join(hints))
         return given
 
+    def _refuse_earlier_numbers(self, student_id: str):
+        given, drawn = self._ask({"value": "p"}).get("plain"), inside.plain(vars(self.p))
+        expect(
+            not isinstance(given, dict) or given.keys() != drawn.keys() or given == drawn,
+            f"The numbers in `p` were not drawn for STUDENT_ID = {student_id!r}. Did you change the name later? "
+            f"Run all cells again from the top.",
+        )
+
     def _received(self, name: str, reply: dict, arguments=None):
         if "missing" in reply:
-            raise Hint(f"There is no `{name}`, or it is still `...`. Was its cell run, and did you keep the name?")
+            raise Hint(f"There is no `{name}`. Was its cell run, and did you keep the name?")
+        if "untouched" in reply:
+            raise Hint(f"`{name}` is still `...`, or a part of it is. Put your answer there and run the cell.")
         if "error" in reply:
             what = f"`{name}`" if arguments is None else f"`{name}({', '.join(map(_shown, arguments))})`"
             raise Hint(f"{what} could not be read: {reply['error']}.")

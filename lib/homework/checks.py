@@ -8,6 +8,7 @@ decorated with ``test_case``, public or hidden.
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.homework.inside import sentence
 from lib.homework.kernel import KernelGone
 
 OTTERS_IMPORT = "from otter.test_files import test_case"
@@ -41,10 +42,6 @@ class Question:
     def points(self) -> float:
         return sum(case.points for case in self.cases)
 
-    @property
-    def num_hidden(self) -> int:
-        return sum(case.hidden for case in self.cases)
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -77,16 +74,18 @@ def read_folder(folder: Path) -> dict[str, Question]:
 
 def run(question: Question, env) -> list[Outcome]:
     """Run every check of a question on a notebook's variables, or on the far end of a sandbox."""
-    outcomes = []
-    for case in question.cases:
-        hint = None
-        try:
-            case.function(env)
-        except KernelGone:
-            raise
-        except AssertionError as error:
-            hint = str(error) or "This check failed without a hint."
-        except Exception as error:  # whatever a strange answer does to a check, the other checks go on
-            hint = f"The check could not make sense of your answer ({type(error).__name__}: {str(error)[:200]})."
-        outcomes.append(Outcome(0 if hint else case.points, case.points, case.hidden, hint))
-    return outcomes
+    return [outcome(case, env) for case in question.cases]
+
+
+def outcome(case: test_case, env) -> Outcome:
+    """What one check says; whatever a strange answer does to it, the other checks go on."""
+    hint = None
+    try:
+        case.function(env)
+    except KernelGone:
+        raise
+    except AssertionError as error:
+        hint = str(error) or "This check failed without a hint."
+    except Exception as error:
+        hint = f"The check could not make sense of your answer ({sentence(error)})."
+    return Outcome(0 if hint else case.points, case.points, case.hidden, hint)

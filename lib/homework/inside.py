@@ -12,9 +12,12 @@ import json
 import os
 import signal
 import sys
+import types
 
-MOST_ITEMS = 100_000  # of something that is produced one by one
-MOST_CHARACTERS = 4_000_000
+MOST_VALUES = 20_000  # numbers, texts and lists in one answer, all together
+MOST_CHARACTERS = 1_000_000  # of one answer as JSON
+LARGEST = 2**63  # of a whole number
+MOST_OF_A_TEXT = 300  # of an error's message
 
 
 def reply(namespace: dict, question: dict) -> dict:
@@ -31,22 +34,57 @@ def reply(namespace: dict, question: dict) -> dict:
     Returns
     -------
     dict
-        ``{"plain": value}``, ``{"missing": name}``, or ``{"error": sentence}``.
+        ``{"plain": value}``, ``{"missing": name}``, ``{"untouched": name}`` (the answer is still
+        ``...``), or ``{"error": sentence}``.
     """
     name = question.get("value") or question["call"]
-    if namespace.get(name, ...) is ...:
+    if name not in namespace:
         return {"missing": name}
     answer = namespace[name]
     try:
         if "call" in question:
+            if is_empty(answer):
+                return {"untouched": name}
             choices = {key: received(value) for key, value in question.get("choices", {}).items()}
             answer = answer(*map(received, question["arguments"]), **choices)
         text = json.dumps(plain(answer))
         if len(text) > MOST_CHARACTERS:
             return {"error": f"`{name}` is far too long for an answer"}
         return {"plain": json.loads(text)}
+    except Untouched:
+        return {"untouched": name}
     except (Exception, SystemExit) as error:
-        return {"error": f"{type(error).__name__}: {str(error)[:300]}"}
+        return {"error": sentence(error)}
+
+
+def is_empty(function) -> bool:
+    """Whether a function is still ``...``, or its body is, perhaps below its docstring."""
+
+    def bare(): ...
+
+    def with_docstring():
+        """A docstring."""
+
+    code = getattr(function, "__code__", None)
+    return function is ... or (
+        code is not None
+        and code.co_code in (bare.__code__.co_code, with_docstring.__code__.co_code)
+        and code.co_consts[-1:] == (None,)
+    )
+
+
+def sentence(error: BaseException) -> str:
+    """An error in a line that can be stored and shown, whatever its class and message hold."""
+    try:
+        text = f"{type(error).__name__[:50]}: {str(error)[:MOST_OF_A_TEXT]}"
+    except BaseException:  # its own __str__ may fail, too
+        text = type(error).__name__[:50]
+    return shown(text)
+
+
+def shown(text: str, most: int = 2 * MOST_OF_A_TEXT) -> str:
+    """A text that can be stored and shown: of a bounded length, in one line, and without halves of characters."""
+    return " ".join(text[:most].split()).encode("utf-8", "backslashreplace").decode()[:most]
 
 
 def received(argument):
@@ -57,19 +95,32 @@ def received(argument):
     return argument
 
 
-def plain(value):
-    """The value in JSON's types; arrays, tensors and anything iterable become lists."""
+class Untouched(Exception):
+    """An answer, or a part of it, is still ``...``."""
+
+
+def plain(value, counter=None):
+    """The value in JSON's types; arrays, tensors and anything iterable become lists.
+
+    ``counter`` counts the values on the way, so that what does not end is given up.
+    """
+    counter = itertools.count(1) if counter is None else counter
+    if next(counter) > MOST_VALUES:
+        raise ValueError(f"it has more than {MOST_VALUES} values, or does not end")
+    if value is ...:
+        raise Untouched
+    if isinstance(value, int) and not -LARGEST < value < LARGEST:
+        raise ValueError("it has a number that is far too large")
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, types.SimpleNamespace):
+        value = vars(value)
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain(item, counter) for key, item in value.items()}
     if hasattr(value, "tolist"):
-        return plain(value.tolist())
+        return plain(value.tolist(), counter)
     if hasattr(value, "__iter__"):
-        items = [plain(item) for item in itertools.islice(value, MOST_ITEMS + 1)]
-        if len(items) > MOST_ITEMS:
-            raise ValueError("it does not end")
-        return items
+        return [plain(item, counter) for item in value]
     raise TypeError(f"a {type(value).__name__} is neither a number, nor text, nor a list of them")
 
 
@@ -115,7 +166,7 @@ def serve():
                     if isinstance(error, TooLong):
                         raise error
                     if error is not None:
-                        answer = {"error": f"{type(error).__name__}: {str(error)[:300]}"}
+                        answer = {"error": sentence(error)}
                 else:
                     answer = reply(shell.user_ns, request)
             finally:
@@ -124,7 +175,7 @@ def serve():
         except TooLong:
             answer = {"error": f"stopped after {request['seconds']:g} seconds", "late": True}
         except BaseException as error:
-            answer = {"error": type(error).__name__}
+            answer = {"error": sentence(error)}
         print(json.dumps(answer | {"id": request["id"]}), file=replies, flush=True)
 
 

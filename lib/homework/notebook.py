@@ -5,7 +5,7 @@ import inspect
 from pathlib import Path
 
 from lib.homework import checks
-from lib.homework.parameters import parameters
+from lib.homework.parameters import parameters, unlike_the_course
 
 PUBLIC = "Public checks only: hidden ones are added when the homework is graded."
 
@@ -30,8 +30,11 @@ class Homework:
         self._variables = inspect.currentframe().f_back.f_globals
 
     def parameters(self, student_id: str):
-        """The numbers drawn for this student in this homework."""
-        return parameters(self.assignment, student_id)
+        """The numbers drawn for this student in this homework; a warning if the name is none of this course."""
+        drawn = parameters(self.assignment, student_id)
+        if unlike := unlike_the_course(student_id, self.folder):
+            print(unlike)
+        return drawn
 
     def check(self, name: str) -> "Report":
         """Run the public checks of a question."""

@@ -2,7 +2,11 @@
 
 import hashlib
 import importlib
+import json
 import random
+import re
+import unicodedata
+from pathlib import Path
 from types import SimpleNamespace
 
 
@@ -35,6 +39,30 @@ class Draw:
         return options[self.whole(0, len(options) - 1)]
 
 
+def identity(student_id: str) -> str:
+    """The one form in which names of students are compared, however they were typed."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", student_id).strip().casefold())
+
+
+def form(student_id: str) -> str:
+    """What a name looks like: every run of letters is an ``a``, every run of digits a ``0``."""
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "0", identity(student_id)))
+
+
+def unlike_the_course(student_id, folder: Path) -> str | None:
+    """A sentence if a name looks like none of the course, whose forms lie in ``folder/student_ids.json``."""
+    try:
+        known = json.loads((folder / "student_ids.json").read_text(encoding="utf-8"))
+    except OSError:  # released without a list
+        return None
+    if not isinstance(student_id, str) or form(student_id) in known["forms"]:
+        return None
+    return (
+        f"STUDENT_ID is {student_id[:60]!r}, but names on the list of your course look like {known['example']!r}. "
+        f"Your numbers are drawn from that name: write it as your course does."
+    )
+
+
 def parameters(assignment: str, student_id: str) -> SimpleNamespace:
     """The numbers of one student in one homework.
 
@@ -46,7 +74,7 @@ def parameters(assignment: str, student_id: str) -> SimpleNamespace:
     ValueError
         The student id is missing.
     """
-    student_id = student_id.strip().lower() if isinstance(student_id, str) else ""
+    student_id = identity(student_id) if isinstance(student_id, str) else ""
     if not student_id or student_id == "your id":
         raise ValueError("STUDENT_ID is not set; put the name under which you hand in between the quotation marks.")
     draw = importlib.import_module(f"lib.homework.{assignment}").draw

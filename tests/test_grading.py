@@ -781,9 +781,7 @@ def test_a_cell_that_breaks_without_its_solution_is_not_released(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    "leak", ["repeated = -(-p.N // p.W) * p.W - p.N", "def test_the_plan(env):", "# BEGIN SOLUTION"]
-)
+@pytest.mark.parametrize("leak", ["passes = -(-share // B)", "def test_the_plan(env):", "# BEGIN SOLUTION"])
 def test_a_leak_is_refused(released, tmp_path, leak):
     student = tmp_path / "student"
     shutil.copytree(released / "student", student)

@@ -110,6 +110,27 @@ def test_a_blank_homework_gets_nothing_and_a_sentence_a_question(released, hw):
 
 
 @pytest.mark.parametrize("hw", HOMEWORKS)
+def test_an_untouched_answer_is_called_untouched(released, hw):
+    _, questions, variables = released(hw)
+    for question in questions.values():
+        said = [outcome.hint for outcome in checks.run(question, variables) if not outcome.hidden]
+        assert all("still `...`" in hint for hint in said), said
+
+
+@pytest.mark.parametrize("hw", HOMEWORKS)
+def test_an_id_that_was_changed_after_the_draw_is_noticed(released, hw):
+    _, questions, variables = released(hw)
+    answered = dict(variables)
+    for question, codes in ANSWERS[hw].RIGHT.items():
+        exec(codes[0], answered)
+        answered["STUDENT_ID"] = "  A Student "
+        assert [outcome.hint for outcome in checks.run(questions[question], answered) if outcome.hint] == []
+        answered["STUDENT_ID"] = "another student"
+        for outcome in checks.run(questions[question], answered):
+            assert "were not drawn for STUDENT_ID" in outcome.hint and "again from the top" in outcome.hint
+
+
+@pytest.mark.parametrize("hw", HOMEWORKS)
 def test_students_numbers_differ_and_come_back(hw):
     drawn = [parameters(hw, f"student {number}") for number in range(300)]
     assert len({str(p) for p in drawn}) > 290

@@ -23,7 +23,7 @@ def check_fields(instance, *, at_least: dict[str, int], optional: tuple = (), sw
     """Refuse a field that is no whole number of at least so much, or no truth value; store plain ints and bools."""
     for name in switches:
         value = getattr(instance, name)
-        if not isinstance(value, bool) and type(value).__name__ != "bool_":  # NumPy's True is one, too
+        if type(value).__name__ not in ("bool", "bool_"):  # the other one is NumPy's
             raise TypeError(f"{name} is {value!r}, but it must be True or False.")
         object.__setattr__(instance, name, bool(value))
     for name, least in at_least.items():

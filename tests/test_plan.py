@@ -379,6 +379,15 @@ def test_reads_well():
     assert page.count("<tr>") == len(TrainingPlan(10_000, 64).rows()) and ">157<" in page
 
 
+def test_numbers_and_switches_of_numpy():
+    """A table's rows hold NumPy's numbers; a plan keeps plain ones."""
+    choices = dict(num_samples=100, batch_size=7, accumulation_steps=2, world_size=2, max_iterations=3, limit_batches=4)
+    made = TrainingPlan(**{n: np.int32(v) for n, v in choices.items()}, epochs=np.int64(2), drop_last=np.True_)
+    assert made == TrainingPlan(**choices, epochs=2, drop_last=True)
+    assert {type(getattr(made, name)) for name in choices} == {int} and made.drop_last is True
+    assert made.samples_after(np.int64(2)) == made.samples_after(2)
+
+
 def test_frozen():
     with pytest.raises(AttributeError):
         TrainingPlan(10, 2).batch_size = 3

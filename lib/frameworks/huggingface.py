@@ -171,6 +171,7 @@ def accelerate(
         "With packing=True a sample is a packed row: 8,861 texts became about 2,600 rows, and the bar said 489.",
         "packing_strategy='bfd' cuts off what is longer than max_length.",
         "max_length is 1,024 by default: longer texts are cut off.",
+        "With packing the rows of a batch become one long row, so the first axis of a tensor is no batch size.",
     ),
     sources=("trl/trainer/sft_trainer.py, data_utils.py",),
 )

@@ -33,6 +33,8 @@ from lib.ramps import AccumulationRamp, Ramp
         "validation_split is cut off the end before anything is counted.",
         "epochs=5 with initial_epoch=3 trains two epochs.",
         "A rate schedule counts batches, optimizer.iterations counts iterations.",
+        "A finite generator of 7 batches gives epochs of 7, 2 and 2 batches: the two that were peeked at.",
+        "With steps_per_epoch an epoch of arrays goes on where the last one stopped, and is cut where the data end.",
     ),
     sources=("keras/src/trainers/epoch_iterator.py", "tensorflow #38596", "keras #19037"),
 )

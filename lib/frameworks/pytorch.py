@@ -144,6 +144,8 @@ def torch_iterable(
         "The progress bar counts batches, global_step counts iterations.",
         "limit_train_batches=1 is one batch, 1.0 is all of them.",
         "With two optimizers global_step rises by two for each batch.",
+        "val_check_interval=0.25 of 7 batches validates after every batch, 7 times and not 4.",
+        "With drop_last and fewer samples than a batch fit returns at once, without a word.",
     ),
     sources=("lightning #19987", "lightning #15595", "lightning #7407"),
 )

@@ -160,7 +160,8 @@ def test_a_cell_that_was_never_executed_fails(course):
 
 def test_a_cell_that_is_left_to_the_reader_is_not_run(tmp_path):
     course = Copy(tmp_path)
-    cell = '\n```{code-cell} ipython3\n:tags: [exercise, nbval-skip, skip-execution]\n\nassert "changed"  == "to do"\n```\n'
+    tags = ":tags: [exercise, nbval-skip, skip-execution]"
+    cell = f'\n```{{code-cell}} ipython3\n{tags}\n\nassert "changed"  == "to do"\n```\n'
     first, last = LESSON.split("\n```{code-cell} ipython3\nprint")
     course.md.write_text(f"{first}{cell}\n```{{code-cell}} ipython3\nprint{last}", encoding="utf-8")
     written = course.write()

@@ -47,6 +47,15 @@ def test_a_few_bytes_now_and_then_do_not_start_the_clock_anew(quick, text):
         assert ends_within(4, notebook, f"{STUBBORN}drip({text!r})").timeout
 
 
+def test_not_even_with_the_name_of_the_request(quick):
+    """It has to be sent back, so the process has it."""
+    listen = "import json\nseen, loads = [], json.loads\njson.loads = lambda text: seen.append(loads(text)) or seen[-1]"
+    drip = "drip(b'{\"not\": \"' + seen[-1]['id'].encode() + b'\"}\\n')"
+    with Kernel() as notebook:
+        assert notebook.run(f"{DRIP}{listen}", 10) is None
+        assert ends_within(4, notebook, f"{STUBBORN}{drip}").timeout
+
+
 def test_a_process_that_reads_no_more_does_not_stop_the_writer(quick):
     with Kernel() as notebook:
         stop = "import os, signal, time\nif os.fork() == 0:\n    time.sleep(0.3)\n"

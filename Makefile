@@ -90,7 +90,7 @@ canary:  ## the same with the newest release of each framework; reports what dif
 	.venv-canary/bin/python -m tests.frameworks --canary
 
 release: .venv/installed  ## a homework for students and for Gradescope: make release HW=hw01
-	$(BIN)/python -m grading.release $(or $(HW),$(error say which homework: make release HW=hw01)) $(if $(ROSTER),--roster "$(ROSTER)")
+	$(BIN)/python -m grading.release $(or $(HW),$(error say which homework: make release HW=hw01)) $(if $(ROSTER),--roster $(call given,ROSTER))
 
 grade: .venv/installed  ## a folder of submissions: make grade HW=hw01 SUBMISSIONS=dir ROSTER=roster.csv OUT=dir
 	env -u TQDM_DISABLE $(BIN)/python -m grading.grade $(or $(HW),$(error say which homework: HW=hw01)) $(if $(SUBMISSIONS),$(call given,SUBMISSIONS),$(error say where the submissions are: SUBMISSIONS=dir)) $(if $(OUT),$(call given,OUT),$(error say where the grades go: OUT=dir)) $(if $(ROSTER),--roster $(call given,ROSTER)) $(GRADE)

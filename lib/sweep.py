@@ -30,6 +30,7 @@ from lib.training import train
 from lib.workload import Workload
 
 MOST_REPLICAS = 512  # of one group on a device with memory of its own
+FEWEST_STACKED, STACKED_TOGETHER = 3, 16  # replicas of one group on the CPU, from which stacking pays, and does well
 AXES = ("batch_size", "learning_rate", "optimizer")  # columns of every table, asked for or not
 
 
@@ -93,7 +94,7 @@ def sweep(
     if n_jobs is None:  # starting processes takes seconds; the other devices are shared, not multiplied
         n_jobs = -1 if how.device == "cpu" and sum(costs) > 5 else 1
     histories: list[Any] = [None] * len(cells)
-    groups = grouped(cells, costs, how.device, n_jobs)
+    groups = grouped(cells, costs, how, n_jobs)
     work = [joblib.delayed(train_group)(how, [cells[i][1:] for i in group], group) for group in groups]
     layout = "{l_bar}{bar}| {elapsed}, {remaining} left{postfix}"
     with tqdm(total=sum(costs), delay=2, leave=False, bar_format=layout) as progress:
@@ -126,14 +127,16 @@ class How:
         kept = saved_bytes(workload, 2) / 2 if stackable else None
         return cls(workload, evaluate_every, device, torch.get_default_dtype(), layers, kept)
 
-    def replicas(self, recipe: Recipe, budget: Budget) -> type[Replicas] | None:
-        """The kind of replicas that a group of runs is trained as; None if each run is trained alone."""
+    def replicas(self, recipe: Recipe, budget: Budget, number: int) -> type[Replicas] | None:
+        """The kind of replicas that so many runs are trained as; None if each run is trained alone."""
         if budget.seconds is not None or recipe.accumulation_steps > 1 or isinstance(recipe.batch_size, Ramp):
             return None
         if self.device == "cpu" and self.layers is not None:
             return KernelReplicas
-        pays = self.kept is not None and (self.device != "cpu" or self.kept * recipe.batch_size <= STACKED)
-        return StackedReplicas if pays else None
+        if self.kept is None:
+            return None
+        pays = number >= FEWEST_STACKED and self.kept * recipe.batch_size <= STACKED
+        return StackedReplicas if pays or self.device != "cpu" else None
 
 
 def grid_of(recipe: Recipe | None, budget: Budget | None, choices: dict) -> Iterator[tuple[dict, Recipe, Budget, int]]:
@@ -179,7 +182,7 @@ def estimated_seconds(how: How, recipe: Recipe, budget: Budget) -> float:
     return products * (6 * planned * (size + 4) + 2 * evaluations * evaluated) / 5e10
 
 
-def grouped(cells: list, costs: list[float], device: str, n_jobs: int) -> list[list[int]]:
+def grouped(cells: list, costs: list[float], how: How, n_jobs: int) -> list[list[int]]:
     """Runs that can be replicas of one group, in groups small enough to share out, the longest group first."""
     alike: dict[tuple[Recipe, Budget], list[int]] = {}
     for i, (_, recipe, budget, _) in enumerate(cells):
@@ -187,7 +190,8 @@ def grouped(cells: list, costs: list[float], device: str, n_jobs: int) -> list[l
     share = max(0.2, sum(costs) / (8 * joblib.effective_n_jobs(n_jobs)))  # seconds
     groups = []
     for cell in alike.values():
-        size = MOST_REPLICAS if device != "cpu" else max(1, int(share / costs[cell[0]]))
+        size = MOST_REPLICAS if how.device != "cpu" else max(1, int(share / costs[cell[0]]))
+        size = size if how.kept is None else max(size, STACKED_TOGETHER)
         groups += [cell[start : start + size] for start in range(0, len(cell), size)]
     return sorted(groups, key=lambda group: -sum(costs[i] for i in group))
 
@@ -203,7 +207,7 @@ def train_group(how: How, runs: list[tuple[Recipe, Budget, int]], name=None) -> 
     torch.set_default_dtype(how.dtype)
     try:
         with threadpool_limits(1):  # many processes of one thread each are faster than one process of many threads
-            kind = how.replicas(*runs[0][:2])
+            kind = how.replicas(*runs[0][:2], len(runs))
             histories = train_replicas(kind, how, runs) if kind else [train_alone(how, *run) for run in runs]
             return name, [(history, None) for history in histories]
     except Exception as error:

@@ -167,7 +167,8 @@ class Run:
         self.sizes: list[int] = []
         self.together, self.at_iteration_end, self.status = 0, True, "ok"
         whole_epochs = self.plan.max_iterations is None and isinstance(self.plan.epochs, int)
-        self.last_iteration = math.inf if whole_epochs else self.plan.total_iterations  # an epoch may end after it
+        self.total_iterations = self.plan.total_iterations
+        self.last_iteration = math.inf if whole_epochs else self.total_iterations  # an epoch may end after it
         self.clock = Clock(self.device)
 
     def _refuse_unequal_samples(self):
@@ -210,27 +211,27 @@ class Run:
         x, y = self.samples_of["train"]
         while not self.finished():
             epoch, done = self.plan.place(self.batches)  # done > 0: it goes on from a checkpoint
-            for number, (rows, step) in enumerate(self.epoch_batches(epoch)):
+            for number, (rows, units, step) in enumerate(self.epoch_batches(epoch)):
                 if number < done:
                     continue
                 here = rows.to(self.device)
                 inputs = x[here]
                 if self.workload.augment:
                     inputs = self.workload.augment(inputs, self.augmentation(epoch, number))
-                yield Batch(inputs, y[here], int(self.units[rows].sum()), *step)
+                yield Batch(inputs, y[here], units, *step)
                 if self.finished():
                     return
 
-    def epoch_batches(self, epoch: int) -> Iterator[tuple[torch.Tensor, accumulation.MicroBatch]]:
-        """The samples of each batch of an epoch on this device, and what the batch does."""
+    def epoch_batches(self, epoch: int) -> Iterator[tuple[torch.Tensor, int, accumulation.MicroBatch]]:
+        """The samples of each batch of an epoch on this device, their units, and what the batch does."""
         recipe = self.recipe
         order = self.devices.share(
             epoch_order(len(self.workload), self.seed, epoch, recipe.shuffle, recipe.replacement)
         )
         of_epoch = self.batch_sizes(epoch)
         batches = torch.from_numpy(order)[: sum(of_epoch)].split(of_epoch)
-        sizes = [int(self.units[rows].sum()) for rows in batches]
-        return zip(batches, accumulation.schedule(sizes, recipe.accumulation_steps, recipe.tail, epoch))
+        units = of_epoch if self.workload.units is None else [int(self.units[rows].sum()) for rows in batches]
+        return zip(batches, units, accumulation.schedule(units, recipe.accumulation_steps, recipe.tail, epoch))
 
     def augmentation(self, epoch: int, batch: int):
         """The random numbers that change a batch's inputs; they depend on where it stands alone."""
@@ -242,7 +243,7 @@ class Run:
 
     def set_learning_rate(self):
         """Give the optimizer the learning rate of this iteration."""
-        factor = self.recipe.factor(self.iteration, self.plan.total_iterations)
+        factor = self.recipe.factor(self.iteration, self.total_iterations)
         self.optimizer.param_groups[0]["lr"] = self.recipe.learning_rate * factor
 
     def count(self, batch: Batch, loss: torch.Tensor):

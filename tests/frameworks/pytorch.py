@@ -5,6 +5,7 @@ from collections import Counter
 
 import torch
 from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, RandomSampler, get_worker_info
+from torchdata.stateful_dataloader import StatefulDataLoader
 
 from tests.frameworks.harness import check
 
@@ -23,6 +24,16 @@ class Counting(torch.optim.SGD):
 
 @check("torch", 400)
 def loaders(draw):
+    yield from looped(DataLoader, draw)
+
+
+@check("torch", 150)
+def stateful_loaders(draw):
+    """torchdata's loader, which can be saved in the middle of an epoch, counts as PyTorch's does."""
+    yield from looped(StatefulDataLoader, draw)
+
+
+def looped(loader_class, draw):
     """The loop that everybody writes: one process after the other plays each rank."""
     choices = dict(
         num_samples=draw.randint(1, 90),
@@ -38,7 +49,7 @@ def loaders(draw):
     for rank in range(choices["num_replicas"]):
         data = range(choices["num_samples"])
         sampler = DistributedSampler(data, choices["num_replicas"], rank, drop_last=choices["sampler_drop_last"])
-        loader = DataLoader(data, choices["batch_size"], sampler=sampler, drop_last=choices["drop_last"])
+        loader = loader_class(data, choices["batch_size"], sampler=sampler, drop_last=choices["drop_last"])
         weight = torch.zeros(1, requires_grad=True)
         optimizer = Counting([weight], lr=1.0)
         for epoch in range(choices["epochs"]):

@@ -30,7 +30,7 @@ from lib.homework.parameters import form
 ROOT = Path(__file__).resolve().parents[1]
 EXERCISES = ROOT / "exercises"
 # What a released homework needs of the course; it travels with it, so that checks and code stay together.
-SHARED = ["__init__.py", "checks.py", "plan.py", "sampling.py"]
+SHARED = ["__init__.py", "checks.py", "loading.py", "plan.py", "sampling.py"]
 PLACEHOLDER, EXAMPLE = 'STUDENT_ID = "your id"', 'STUDENT_ID = "example"'
 IMPORT = "from lib.homework import Homework"
 NO_LIB = f"""try:

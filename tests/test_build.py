@@ -55,7 +55,7 @@ class Book:
         return (self.folder / "_build/html/lessons/lesson.html").read_text(encoding="utf-8")
 
     def change_lib(self, old, new):
-        plan = self.folder / "lib/plan.py"
+        plan = self.folder / "lib/loading.py"
         assert old in plan.read_text(encoding="utf-8")
         plan.write_text(plan.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
 

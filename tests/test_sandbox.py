@@ -281,7 +281,7 @@ def test_a_control_group_is_used_where_there_is_one(tmp_path, monkeypatch):
     note = tmp_path / "note.json"
     stand_in = tmp_path / "systemd-run"
     stand_in.write_text(
-        f"#!{sys.executable}\nimport json, os, sys\nrest = sys.argv[sys.argv.index('--') + 1:]\n"
+        "#!/usr/bin/env python3\nimport json, os, sys\nrest = sys.argv[sys.argv.index('--') + 1:]\n"
         f"json.dump(sys.argv[1:], open({str(note)!r}, 'w', encoding='utf-8'))\nos.execvp(rest[0], rest)\n",
         encoding="utf-8",
     )

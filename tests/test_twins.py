@@ -186,7 +186,7 @@ def test_a_changed_output_fails(course):
 
 
 def test_a_changed_lib_fails(course):
-    plan = course.folder / "lib/plan.py"
+    plan = course.folder / "lib/loading.py"
     broken = plan.read_text(encoding="utf-8").replace("return -(-a // b)", "return a // b")
     assert broken != plan.read_text(encoding="utf-8")
     plan.write_text(broken, encoding="utf-8")

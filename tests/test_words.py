@@ -170,7 +170,10 @@ def test_the_clock_rule_refuses_what_is_wrong():
 
 def test_quotations_and_code_may_say_it(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text('They say "effective batch size". `minibatch` is a name, {term}`micro-batch <minibatch>` shown.\n')
+    page.write_text(
+        'They say "effective batch size". `minibatch` is a name, {term}`micro-batch <minibatch>` shown.\n',
+        encoding="utf-8",
+    )
     paragraphs, _ = said(page)
     assert wrong_words(" ".join(paragraphs)) == []
     code = 'box(claim="An effective batch size", found="a minibatch")  # 7 examples'

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 
 from lib.checks import whole_number
+from lib.progress import bar
 from lib.workload import Workload
 
 TRAINING_SAMPLES = 1000  # the first so many stand for the training set
@@ -49,7 +49,7 @@ class History:
     def __init__(self, run, evaluate_every: int | None = None):
         self.evaluate_every = check_every("evaluate_every", evaluate_every)
         self.rows: list[dict] = []
-        self.progress = tqdm(total=run.num_iterations, unit=" iterations", delay=2, leave=False)
+        self.progress = bar(total=run.num_iterations, unit=" iterations", delay=2)
 
     def due(self, run) -> bool:
         """Whether to evaluate now: every so many iterations, or at the end of an epoch."""

@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
-from tqdm.auto import tqdm
 
 from lib.evaluation import TRAINING_SAMPLES, check_every, status
 from lib.kernel_replicas import KernelReplicas, as_layers
 from lib.plan import TrainingPlan
 from lib.profiling import saved_bytes
+from lib.progress import bar
 from lib.ramps import Ramp
 from lib.recipe import Budget, Recipe, recipe_and_budget
 from lib.replicas import STACKED, Replicas, StackedReplicas, can_be_stacked
@@ -97,7 +97,7 @@ def sweep(
     groups = grouped(cells, costs, how, n_jobs)
     work = [joblib.delayed(train_group)(how, [cells[i][1:] for i in group], group) for group in groups]
     layout = "{l_bar}{bar}| {elapsed}, {remaining} left{postfix}"
-    with tqdm(total=sum(costs), delay=2, leave=False, bar_format=layout) as progress:
+    with bar(total=sum(costs), delay=2, bar_format=layout) as progress:
         for group, results in joblib.Parallel(n_jobs, return_as="generator_unordered", max_nbytes=None)(work):
             for i, (history, failure) in zip(group, results):
                 histories[i] = history

@@ -16,7 +16,7 @@ FLOORS = [
     ("homework", "homework.*", {"numpy", "IPython", "traitlets"}),
     ("widgets", "widgets.*", NUMBERS | {"anywidget", "traitlets"}),
     ("what is trained, and how", "models accumulation workload catalog recipe", NUMBERS | {"torch"}),
-    ("one run", "evaluation devices checkpoint training", NUMBERS | {"torch", "tqdm"}),
+    ("one run", "progress evaluation devices checkpoint training", NUMBERS | {"torch", "tqdm"}),
     (
         "thousands of runs",
         "replicas kernel_replicas profiling sweep noise_scale distributed",

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from dask.distributed import Client, LocalCluster
+from tqdm import tqdm
 
 import lib.sweep
 from lib.data import Dataset
@@ -47,11 +48,11 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_table(data, monkeypatch, r
     alone = sweep(workload, **GRID | {"n_jobs": 1})
     pids, killed, came_back = [], [], []
 
-    class Watched(lib.sweep.tqdm):
+    class Watched(tqdm):
         def set_postfix_str(self, words, *args, **kwargs):
             came_back.append(int(words.split()[0]))
 
-    monkeypatch.setattr(lib.sweep, "tqdm", Watched)
+    monkeypatch.setattr(lib.sweep, "bar", Watched)
 
     def kill_one():
         """As soon as the first runs have come back, while others are under way."""

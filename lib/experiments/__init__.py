@@ -7,13 +7,6 @@ code below it has changed.
 
 import os
 
-from tqdm.auto import tqdm
-
-
-def progress(steps, **bar):
-    """The steps with a progress bar, but none where ``TQDM_DISABLE`` is set, as in the book."""
-    return tqdm(steps, leave=False, disable="TQDM_DISABLE" in os.environ, **bar)
-
 
 def seeds(number: int, first: int = 0) -> list[int]:
     """The seeds of an experiment: so many from ``first`` on, 1000 higher with ``SEEDS=other`` in the environment.

@@ -3,10 +3,10 @@
 import pandas as pd
 
 from lib.data import mnist1d
-from lib.experiments import progress
 from lib.experiments.runs import NUM_SAMPLES, histories
 from lib.models import mlp, num_parameters
 from lib.profiling import memory, throughput
+from lib.progress import bar
 from lib.workload import classification
 
 FLOPS_PER_SAMPLE = 6 * num_parameters(mlp())  # 2 a parameter forward, 4 backward (Kaplan et al. 2020, arXiv:2001.08361)
@@ -43,7 +43,7 @@ def curves(
             evaluate_every=max(1, iterations[size] // points),
             device=device,
         )
-        for size, rate in progress(learning_rates.items())
+        for size, rate in bar(learning_rates.items())
     ]
     columns = [
         "batch_size",

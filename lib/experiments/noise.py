@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib.evaluation import TRAINING_SAMPLES, mean_loss
-from lib.experiments import progress
 from lib.experiments.runs import seen_by_training_loss
 from lib.models import initialized
 from lib.noise_scale import gradient_moments, noise_scale, squared_deviations, two_batch_estimates
+from lib.progress import bar
 from lib.sampling import epoch_order
 from lib.statistics import bootstrap_interval, mean_interval
 from lib.training import train
@@ -115,7 +115,7 @@ def noise(
     places = list(
         itertools.product(seeds, reversed(iterations))
     )  # reversed: the longest ones of the first seed start first
-    parts = joblib.Parallel(n_jobs=-1)(joblib.delayed(at)(*place) for place in progress(places))
+    parts = joblib.Parallel(n_jobs=-1)(joblib.delayed(at)(*place) for place in bar(places))
     moments, measured, estimates = (pd.DataFrame(sum(tables, [])) for tables in zip(*parts))
     return {
         "moments": moments.sort_values(["seed", "iteration"], ignore_index=True),

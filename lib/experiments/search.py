@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lib.experiments import progress
+from lib.progress import bar
 
 STEP = 1.5  # factor between neighbouring learning rates
 
@@ -102,7 +102,7 @@ def tuned_along(
     place, Tuned
     """
     before = None
-    for place in progress(list(places)):
+    for place in bar(list(places)):
         guess *= growth(place / before) if before else 1.0
 
         def runs_here(learning_rates, place=place):

@@ -346,7 +346,8 @@ class Library:
         """Whether some class of ``lib`` is told when another is derived from it."""
         if self._hooks is None:
             sources = (path.read_text(encoding="utf-8") for path in self.folder.rglob("*.py"))
-            self._hooks = any(re.search(r"def __init_subclass__|[(,]\s*metaclass\s*=", source) for source in sources)
+            hook = re.compile(r"^\s*def __init_subclass__|^\s*class [^:]*[(,]\s*metaclass\s*=", re.MULTILINE)
+            self._hooks = any(hook.search(source) for source in sources)
         return self._hooks
 
     def parents(self, target: str) -> list[str]:

@@ -118,15 +118,7 @@ WRONG = {
         "one does all": ("losses[rank::world_size]", "losses if rank == 0 else []"),
         "means for sums": ("sum(own), len(own)", "sum(own) / max(1, len(own)), len(own)"),
     },
-    "14": {
-        "fewest iterations": ("iterations * seconds_per_iteration", "iterations * 1.0"),
-        "seconds of one iteration": ("seconds = iterations * seconds_per_iteration", "seconds = seconds_per_iteration"),
-        "the best alone": ("1.05 *", "1.0 *"),
-        "the largest of equals": (".min())", ".max())"),
-        "against the smallest": ("np.nanmin(seconds)", "seconds[0]"),
-        "nothing for nothing": ("return None", "return 0"),
-    },
-    "15": {
+    "17": {
         "over the old one": ('part = path.with_name(path.name + ".part")', "part = path"),
         "not flushed": ("        os.fsync(file.fileno())\n", ""),
         "removed first": ("    part =", "    path.unlink(missing_ok=True)\n    part ="),
@@ -136,6 +128,14 @@ WRONG = {
             'part = path.with_name(path.name + ".part")',
             'chunks, part = ["".join(chunks)], path',
         ),
+    },
+    "18": {
+        "fewest iterations": ("iterations * seconds_per_iteration", "iterations * 1.0"),
+        "seconds of one iteration": ("seconds = iterations * seconds_per_iteration", "seconds = seconds_per_iteration"),
+        "the best alone": ("1.05 *", "1.0 *"),
+        "the largest of equals": (".min())", ".max())"),
+        "against the smallest": ("np.nanmin(seconds)", "seconds[0]"),
+        "nothing for nothing": ("return None", "return 0"),
     },
 }
 

@@ -9,10 +9,11 @@ import os
 import sys
 from collections.abc import Callable
 
+from lib.experiments import travel
 from lib.long_records import LongRecord
 
 # Functions without arguments, each of which calls lib.long_records.remember_long.
-LONG: list[Callable[[], LongRecord]] = []
+LONG: list[Callable[[], LongRecord]] = [*travel.ON_CPU]
 
 
 def make(experiments: list[Callable[[], LongRecord]]) -> list[str]:

@@ -3,11 +3,12 @@
 python -m lib.experiments.course     on a machine with a CUDA GPU: its records, beside the CPU's
 """
 
+import os
 import sys
 
 import torch
 
-from lib.experiments import clocks, noise, seeds, target
+from lib.experiments import clocks, noise, seeds, target, travel
 from lib.records import Record, load, remember
 
 BATCH_SIZES = [8, 16, 32, 64, 128, 256, 512, 1024, 2048]
@@ -80,3 +81,6 @@ if __name__ == "__main__":
         sys.exit("This machine has no CUDA GPU that PyTorch can use. The records of the CPU are made by the lessons.")
     for record in (speed("cuda"), four_clocks("cuda")):
         print(record)
+    os.environ["MEASURE_LONG"] = "1"
+    for long_record in travel.ON_CUDA:
+        print(long_record())

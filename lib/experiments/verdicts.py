@@ -69,8 +69,6 @@ class Claim:
         Where the claim says that the effect lies.
     conditions : callable
         From the runs of a workload (:class:`Runs`) to its conditions, none where the claim makes no sense.
-    digits : int
-        Decimals of the effect.
     """
 
     name: str
@@ -80,7 +78,6 @@ class Claim:
     low: float
     high: float
     conditions: Callable[["Runs"], Iterator[Condition]]
-    digits: int = 2
 
 
 @dataclass(frozen=True)
@@ -190,7 +187,8 @@ def over_seeds(values) -> Interval:
 def factor(ratios) -> Interval:
     """Geometric mean of one ratio a seed, and its interval."""
     found = over_seeds(np.log(np.asarray(ratios, dtype=float)))
-    return Interval(*np.exp([found.estimate, found.low, found.high]).tolist(), found.num)
+    middle, low, high = np.exp([found.estimate, found.low, found.high]).tolist()
+    return Interval(middle, low, high, found.num)
 
 
 def quotient(above: Interval, below: Interval) -> Interval:
@@ -199,7 +197,8 @@ def quotient(above: Interval, below: Interval) -> Interval:
     middle = logs[0, 0] - logs[1, 0]
     down = math.hypot(logs[0, 0] - logs[0, 1], logs[1, 2] - logs[1, 0])
     up = math.hypot(logs[0, 2] - logs[0, 0], logs[1, 0] - logs[1, 1])
-    return Interval(*np.exp([middle, middle - down, middle + up]).tolist(), min(above.num, below.num))
+    estimate, low, high = np.exp([middle, middle - down, middle + up]).tolist()
+    return Interval(estimate, low, high, min(above.num, below.num))
 
 
 @cache
@@ -265,7 +264,9 @@ def law_fits(runs: Runs) -> Iterator[Condition]:
         fitted, steps = law(runs, optimizer), runs.to_target(optimizer)
         off = steps / fitted(steps.columns.to_numpy()) if fitted else steps * math.nan
         worst = np.log(off).mean().abs().idxmax() if fitted else steps.columns[0]
-        yield Condition(f"{NAMES[optimizer]}, at {worst:,}" if fitted else NAMES[optimizer], factor(off[worst]))
+        yield Condition(
+            f"{NAMES[optimizer]}, at batch size {worst:,}" if fitted else NAMES[optimizer], factor(off[worst])
+        )
 
 
 def moves_critical(runs: Runs) -> Iterator[Condition]:
@@ -281,7 +282,8 @@ def samples_first(runs: Runs) -> Iterator[Condition]:
         samples = runs.to_target(optimizer, "samples")
         rival = samples.iloc[:, 1:].mean().idxmin()
         yield Condition(
-            f"{NAMES[optimizer]}, {rival:,} over {samples.columns[0]}", factor(samples[rival] / samples.iloc[:, 0])
+            f"{NAMES[optimizer]}, batch size {rival:,} over {samples.columns[0]}",
+            factor(samples[rival] / samples.iloc[:, 0]),
         )
 
 
@@ -289,7 +291,7 @@ def seconds_first(runs: Runs) -> Iterator[Condition]:
     speed = runs.tables["speed"].set_index("batch_size")["seconds"]
     seconds = runs.to_target("sgd") * speed
     ends, inner = seconds.iloc[:, [0, -1]].mean().idxmin(), seconds.iloc[:, 1:-1].mean().idxmin()
-    yield Condition(f"SGD, {ends:,} over {inner:,}", factor(seconds[ends] / seconds[inner]))
+    yield Condition(f"SGD, batch size {ends:,} over {inner:,}", factor(seconds[ends] / seconds[inner]))
 
 
 def linear_rule(runs: Runs) -> Iterator[Condition]:
@@ -386,7 +388,6 @@ CLAIMS = [
         1,
         EVER,
         fewer_iterations,
-        1,
     ),
     Claim(
         "halves",
@@ -399,7 +400,7 @@ CLAIMS = [
     ),
     Claim(
         "law",
-        "Iterations to a target follow S_min (1 + B_crit / B)",
+        "Iterations to a target follow one law: a least number, times one plus the critical over the batch size",
         "08-steps-to-target",
         "iterations measured over fitted, where they are furthest apart; claimed: 0.8 to 1.25",
         0.8,
@@ -414,7 +415,6 @@ CLAIMS = [
         1,
         EVER,
         moves_critical,
-        1,
     ),
     Claim(
         "samples-first",
@@ -460,7 +460,6 @@ CLAIMS = [
         1,
         EVER,
         as_is,
-        1,
     ),
     Claim(
         "equal-epochs",
@@ -470,7 +469,6 @@ CLAIMS = [
         1,
         EVER,
         tuned("epochs"),
-        1,
     ),
     Claim(
         "equal-iterations",
@@ -480,7 +478,6 @@ CLAIMS = [
         1,
         EVER,
         tuned("iterations"),
-        1,
     ),
     Claim(
         "early-stopping",
@@ -490,7 +487,6 @@ CLAIMS = [
         1,
         EVER,
         early_stopping,
-        1,
     ),
     Claim(
         "repeats",
@@ -500,7 +496,6 @@ CLAIMS = [
         -EVER,
         2,
         repeats,
-        1,
     ),
 ]
 

@@ -13,14 +13,17 @@ import matplotlib as mpl
 import pandas as pd
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import LogFormatterSciNotation
 
+LEAST_SIZE = 11.0  # points; on a telephone, where a figure of 6 inches is 358 pixels wide, these are 9 pixels
 INK, GRID = "#1f2328", "#d0d7de"
 COLORS = ("#0f5fa8", "#b84e00", "#00735c", "#8b3d88", "#5c5f66", "#7a6400")
 STYLE: dict = {
     "svg.fonttype": "none",
     "svg.hashsalt": "course",
     "font.family": "sans-serif",
-    "font.size": 10,
+    "font.size": LEAST_SIZE,
     "text.color": INK,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
@@ -32,11 +35,14 @@ STYLE: dict = {
     "grid.color": GRID,
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
-    "axes.titlesize": 10.5,
+    "axes.titlesize": LEAST_SIZE,
     "axes.titlelocation": "left",
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "legend.frameon": False,
+    "legend.columnspacing": 1.0,
+    "legend.handlelength": 1.7,
+    "legend.handletextpad": 0.4,
     "lines.linewidth": 1.8,
     "lines.markersize": 5,
     "figure.constrained_layout.use": True,
@@ -53,6 +59,13 @@ def new(rows: int = 1, columns: int = 1, height: float = 2.9, width: float = 6.0
     """A figure and its axes in the course's style; sizes in inches, ``subplots`` as in ``Figure.subplots``."""
     figure = Figure(figsize=(width, height))
     return figure, figure.subplots(rows, columns, **subplots)
+
+
+class PlainNumbers(LogFormatterSciNotation):
+    """Numbers of a logarithmic axis as 1,000 and 0.01: an exponent is too small to be read on a telephone."""
+
+    def __call__(self, x, pos=None):
+        return f"{x:,.10g}" if super().__call__(x, pos) else ""
 
 
 class Shown:
@@ -74,6 +87,7 @@ class Shown:
         if len(alt.split()) < 5:
             raise ValueError(f"alt is {alt!r}, but it must say in a sentence what the figure shows.")
         self.figure, self.alt, self.caption, self.data = figure, " ".join(alt.split()), caption, data
+        _make_readable(figure)
 
     def __repr__(self) -> str:
         return f"Figure: {self.alt}"
@@ -104,6 +118,20 @@ class Shown:
             count=1,
         )
         return re.sub(r"\s*\n\s*", " ", svg).strip()
+
+
+def _make_readable(figure: Figure) -> None:
+    """No text smaller than ``LEAST_SIZE``, and no power of ten where a number would do."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if type(axis.get_major_formatter()) is LogFormatterSciNotation:
+                axis.set_major_formatter(PlainNumbers())
+            if type(axis.get_minor_formatter()) is LogFormatterSciNotation:
+                axis.set_minor_formatter(PlainNumbers(minor_thresholds=(1, 0.4)))
+            small = axis.get_tick_params().get("labelsize", LEAST_SIZE)
+            axis.set_tick_params(which="both", labelsize=max(small, LEAST_SIZE))
+    for text in figure.findobj(Text):
+        text.set_fontsize(max(text.get_fontsize(), LEAST_SIZE))
 
 
 def _details(data: pd.DataFrame | None) -> str:

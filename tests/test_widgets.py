@@ -20,7 +20,7 @@ from lib.models import mlp
 from lib.plan import TAILS, TrainingPlan
 from lib.statistics import critical_batch_size, steps_to_target
 from lib.training import train
-from lib.widgets import BatchSlicer, Devices, FourClocks, PathViewer, Predict, StepsToTarget
+from lib.widgets import BatchSlicer, Devices, ExplainNumber, FourClocks, PathViewer, Predict, StepsToTarget
 from lib.widgets.base import FOLDER, bundle
 from lib.workload import classification
 
@@ -193,6 +193,10 @@ EXAMPLES = {
         lambda: Devices(26, 2, accumulation_steps=2, world_size=3),
         ["global batch size of 12", "3 iterations", "epoch: 1 samples"],
     ),
+    ExplainNumber: (
+        lambda: ExplainNumber(294, 9_400, batch_size=8, accumulation_steps=12, epochs=3, framework="Trainer"),
+        ["294 = 3 × 98", "Before 4.52 it would show 291"],
+    ),
     PathViewer: (
         lambda: PathViewer(*line_data(), batch_size=10, epochs=2),
         ["50 samples", "10 iterations", "from the bottom"],
@@ -250,6 +254,9 @@ def test_controls_and_plan_agree():
             ValueError,
             "did not reach",
         ),
+        (lambda: ExplainNumber(0, 10), ValueError, "the number is 0"),
+        (lambda: ExplainNumber(5, 10, batchsize=2), TypeError, "batchsize cannot be known"),
+        (lambda: ExplainNumber(5, 10, framework="kerass"), ValueError, "did you mean keras"),
         (lambda: PathViewer([1, 2], [1]), ValueError, r"feature has shape \(2,\)"),
         (lambda: PathViewer([1, 2], [1, 2], batch_size=0), ValueError, "batch_size is 0"),
         (lambda: Predict("How many?", None, ""), TypeError, "answer is None"),

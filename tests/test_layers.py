@@ -24,7 +24,7 @@ FLOORS = [
     ),
     (
         "records and figures",
-        "records long_records figures",
+        "records long_records figures tables",
         NUMBERS | {"filelock", "tqdm", "matplotlib", "cycler"},
     ),
     ("experiments", "experiments.*", NUMBERS | {"torch", "tqdm", "joblib"}),

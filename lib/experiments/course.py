@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from lib.experiments import clocks, noise, seeds, target
+from lib.experiments import clocks, fastest, noise, seeds, target
 from lib.records import Record, load, remember
 
 BATCH_SIZES = [8, 16, 32, 64, 128, 256, 512, 1024, 2048]
@@ -50,7 +50,14 @@ def speed(device: str = "cpu") -> Record:
 
 def steps_to_target() -> Record:
     """Lesson 8: iterations to two losses, the learning rate tuned at each batch size."""
-    return remember("steps-to-target", target.steps, batch_sizes=BATCH_SIZES, targets=[1.5, 1.0], seeds=seeds(5))
+    return remember(
+        "steps-to-target",
+        target.steps,
+        batch_sizes=BATCH_SIZES,
+        targets=[1.5, 1.0],
+        seeds=seeds(5),
+        fresh_seeds=seeds(5, first=10),
+    )
 
 
 def four_clocks(device: str = "cpu") -> Record:
@@ -61,9 +68,21 @@ def four_clocks(device: str = "cpu") -> Record:
         f"four-clocks-{device}",
         clocks.curves,
         device=device,
-        seeds=seeds(5),
+        seeds=seeds(5, first=10),
         learning_rates={str(size): tuned["learning_rate"][size] for size in CLOCK_SIZES},
         iterations={str(size): int(2 * tuned["iteration"][size]) for size in CLOCK_SIZES},
+    )
+
+
+def races(device: str = "cpu") -> Record:
+    """Lesson 18: iterations to a loss and seconds of an iteration, for two more workloads."""
+    return remember(
+        f"fastest-{device}",
+        fastest.races,
+        device=device,
+        batch_sizes=[8, 16, 32, 64, 128, 256, 512],
+        seeds=seeds(5),
+        fresh_seeds=seeds(5, first=10),
     )
 
 

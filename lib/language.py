@@ -63,7 +63,7 @@ class Language:
         return self.lengths[_raw(number, seed, LENGTHS) % np.uint64(len(self.lengths))]
 
     def _tokens(self, lengths: np.ndarray, seed: int) -> np.ndarray:
-        """All documents at once, a place after the other; the longest ones first, so that those that go on are first."""
+        """All documents at once, word by word, the longest ones first: those that go on stay in front."""
         longest = np.argsort(-lengths, kind="stable")
         topics = (_raw(len(lengths), seed, TOPICS) % np.uint64(len(self.followers)))[longest]
         ends = np.cumsum(lengths + 1)
@@ -80,7 +80,7 @@ class Language:
 
     @cached_property
     def probabilities(self) -> np.ndarray:
-        """Of the word behind each word in each topic, if the document goes on: shape (topics, vocabulary, vocabulary)."""
+        """Of each word behind each other in each topic: shape (topics, vocabulary, vocabulary)."""
         counts = [[np.bincount(row, minlength=self.vocabulary) for row in topic] for topic in self.followers]
         return np.array(counts) / DRAWS
 
@@ -191,7 +191,7 @@ def language(topics: int = 4, words: int = 63, likely: int = 4, lengths: tuple =
 
 
 def _raw(number: int, seed: int, stream: int) -> np.ndarray:
-    """Random 64-bit numbers as PCG64 makes them, upper bits only: the first ones are the same, however many there are."""
+    """The upper halves of PCG64's 64-bit numbers; the first ones are the same, however many there are."""
     return generator(seed, stream).bit_generator.random_raw(number) >> np.uint64(32)
 
 

@@ -3,8 +3,8 @@
 The replicas of a group differ in their seed and their learning rate. ``StackedReplicas``
 takes any network that ``torch.func.vmap`` takes, on any device: each operation is done for
 all replicas at once. A model with a method ``stacked(weights, inputs)`` that does it itself,
-such as ``lib.transformer.Transformer``, is asked for that instead. ``lib.kernel_replicas`` is faster on the CPU for small networks of
-Linear, Conv1d and ReLU layers. Both do what ``lib.training.train`` does.
+such as ``lib.transformer.Transformer``, is asked for that instead. ``lib.kernel_replicas`` is
+faster on the CPU for small networks of Linear, Conv1d and ReLU layers. Both do what ``lib.training.train`` does.
 """
 
 import copy
@@ -181,29 +181,33 @@ class StackedReplicas(Replicas):
             step = self.velocity / (self.squares.sqrt() / correction + EPSILON) / (1 - beta1**self.iterations)
         self.weights = torch.where(self.trained, weights - rate * step, self.weights)
 
-    @torch.no_grad()
     def evaluate(self) -> list[dict]:
+        found = {name: self.mean_loss(name) for name in self.samples_of}
+        replicas = range(len(self.weights))
+        return [self.row({name: (losses[r], right[r]) for name, (losses, right) in found.items()}) for r in replicas]
+
+    @torch.no_grad()
+    def mean_loss(self, split: str) -> tuple[list[float], list[float]]:
+        """Loss and accuracy of each replica on a split, each unit weighing the same."""
         self.model.eval()
-        workload, found, replicas = self.workload, {}, len(self.weights)
+        workload, replicas = self.workload, len(self.weights)
         chunk = max(1, EVALUATED // (replicas * (workload.tokens_per_sample or 1)))
+        x, y = self.samples_of[split]
+        end = TRAINING_SAMPLES if split == "train" else len(x)
+        loss: Any = 0  # a tensor, a number for each replica
+        correct: Any = 0
+        number = 0
 
         def sums_of(outputs, y):
             correct = workload.correct(outputs, y) if workload.correct else torch.full((), math.nan)
             return workload.loss(outputs, y), correct
 
-        for name, (x, y) in self.samples_of.items():
-            end = TRAINING_SAMPLES if name == "train" else len(x)
-            loss: Any = 0  # a tensor, a number for each replica
-            correct: Any = 0
-            number = 0
-            for x_chunk, y_chunk in zip(x[:end].split(chunk), y[:end].split(chunk)):
-                if units := int(workload.num_units(y_chunk).sum()):
-                    same = (part.expand(replicas, *part.shape) for part in (x_chunk, y_chunk))
-                    (losses, right), _ = self.each(sums_of, self.weights, *same)
-                    loss, correct, number = loss + losses * units, correct + right, number + units
-            found[name] = (loss / number).tolist(), (correct / number).tolist()
-        splits = range(len(self.weights))
-        return [self.row({name: (losses[r], right[r]) for name, (losses, right) in found.items()}) for r in splits]
+        for x_chunk, y_chunk in zip(x[:end].split(chunk), y[:end].split(chunk)):
+            if units := int(workload.num_units(y_chunk).sum()):
+                same = (part.expand(replicas, *part.shape) for part in (x_chunk, y_chunk))
+                (losses, right), _ = self.each(sums_of, self.weights, *same)
+                loss, correct, number = loss + losses * units, correct + right, number + units
+        return (loss / number).tolist(), (correct / number).tolist()
 
 
 def can_be_stacked(workload: Workload, recipe: Recipe) -> bool:

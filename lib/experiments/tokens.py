@@ -1,14 +1,20 @@
-"""How large a batch of tokens? Iterations of a small language model to two losses, with Adam and tuned learning rates."""
+"""Runs of a small language model with Adam on tokens that never come twice, and how they compare with the Bayes floor.
+
+Losses are ``above``: the mean test loss less what the best possible reader loses on the same tokens
+(``lib.language.Language.bayes_losses``), in nats a token.
+"""
 
 import itertools
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+import joblib
 import numpy as np
 import pandas as pd
 import torch
 
 from lib.data import Dataset
-from lib.language import language
+from lib.language import Language, language
 from lib.recipe import Recipe
 from lib.replicas import StackedReplicas
 from lib.sampling import epoch_order
@@ -17,16 +23,28 @@ from lib.transformer import Transformer
 from lib.workload import Workload, next_token
 
 LENGTH, HELD = 32, 256  # tokens of a row, and rows that a loss is taken on
-TOGETHER = 512  # rows of all replicas in one batch, up to which a CPU gains from stacking
+TOGETHER = 512  # rows in a batch of all replicas, up to which a CPU gains from stacking
+BETAS = (0.9, 0.95)
 MODELS = {"cpu": {"width": 32, "heads": 2, "layers": 1}, "cuda": {"width": 192, "heads": 6, "layers": 2}}
+Run = tuple[float, int]  # learning rate and seed
+Stage = tuple[int, int]  # batch size and iterations
 
 
-def rows_of_language(rows: int, stream: int, model: dict) -> tuple[Workload, float]:
-    """Training rows that no other stream has, with ``HELD`` rows for testing, and the Bayes loss on these."""
-    x, y = windows(language().stream((rows + HELD) * LENGTH + 1, stream), LENGTH)
+def of_language(rows: int, stream: int, device: str = "cpu") -> tuple[Workload, float]:
+    """The language model with ``rows`` training rows that no other stream has, and the floor of its ``HELD`` test rows.
+
+    On a GPU the model is about 50 times as large; see ``MODELS``.
+    """
+    tokens = language()
+    x, y = windows(tokens.stream((rows + HELD) * LENGTH + 1, stream), LENGTH)
     data = Dataset(f"Synthetic language, stream {stream}", x[HELD:], y[HELD:], x[:HELD], y[:HELD])
-    floor = language().bayes_losses(np.column_stack([x[:HELD], y[:HELD, -1]])).mean()
-    return next_token(Transformer(language().vocabulary, LENGTH, **model), data), float(floor)
+    workload = next_token(Transformer(tokens.vocabulary, LENGTH, **MODELS[device]), data)
+    return workload, floor(tokens, x[:HELD], y[:HELD])
+
+
+def floor(tokens: Language, x: np.ndarray, y: np.ndarray) -> float:
+    """What the best possible reader loses on rows, in nats a token."""
+    return float(tokens.bayes_losses(np.column_stack([x, y[:, -1]])).mean())
 
 
 def marks(iterations: int) -> list[int]:
@@ -43,11 +61,10 @@ def curves(
     seeds: list[int],
     iterations: int,
     stream: int,
-    betas: tuple[float, float] = (0.9, 0.95),
     dtype: str = "float32",
     device: str = "cpu",
 ) -> pd.DataFrame:
-    """Losses along runs with Adam and a constant learning rate, none of whose rows comes twice.
+    """Losses along runs with a constant learning rate, none of whose rows comes twice: a run of the long records.
 
     Parameters
     ----------
@@ -55,46 +72,77 @@ def curves(
         Rows of a batch, of ``LENGTH`` tokens each.
     stream : int
         Of the language, from which training rows and test rows are.
-    device : str
-        On a GPU the model is about 50 times as large; see ``MODELS``.
 
     Returns
     -------
     pandas.DataFrame
-        A row a learning rate, seed and evaluation: ``iteration``, and ``above``, the test loss above the Bayes loss
-        of the same tokens, in nats a token.
+        A row a learning rate, seed and evaluation: ``learning_rate``, ``seed``, ``iteration``, ``above``.
     """
+    recipe = Recipe(batch_size, optimizer="adam", betas=BETAS)
+    runs = list(itertools.product(learning_rates, seeds))
+    jobs = (
+        joblib.delayed(evaluated)(recipe, group, [(batch_size, iterations)], marks(iterations), stream, dtype, device)
+        for group in grouped(runs, batch_size, device)
+    )
+    rows = itertools.chain(*joblib.Parallel(n_jobs=-1 if device == "cpu" else 1)(jobs))
+    return pd.DataFrame(rows, columns=["learning_rate", "seed", "iteration", "above"])
+
+
+def grouped(runs: list[Run], batch_size: int, device: str) -> Iterator[list[Run]]:
+    """Runs that are replicas of one group: all on a GPU; on the CPU two groups or more, for its cores and caches."""
+    size = len(runs) if device != "cpu" else max(1, min(-(-len(runs) // 2), TOGETHER // batch_size))
+    return (runs[start : start + size] for start in range(0, len(runs), size))
+
+
+def evaluated(
+    recipe: Recipe, runs: list[Run], stages: list[Stage], at: list[int], stream: int, dtype: str, device: str
+) -> list[tuple]:
+    """``(learning rate, seed, iteration, above)`` of replicas at some iterations; their data are fresh."""
     with default_dtype(getattr(torch, dtype)):
-        workload, floor = rows_of_language(batch_size * iterations, stream, MODELS[device])
-        recipe = Recipe(batch_size, optimizer="adam", betas=tuple(betas))
-        runs = list(itertools.product(learning_rates, seeds))
-        size = len(runs) if device != "cpu" else max(1, TOGETHER // batch_size)
-        tables = []
-        for group in (runs[start : start + size] for start in range(0, len(runs), size)):
-            replicas = StackedReplicas(workload, recipe, [seed for _, seed in group], device)
-            orders = np.stack([epoch_order(len(workload), seed, 0) for _, seed in group])
-            for begin, end in itertools.pairwise([0, *marks(iterations)]):
-                rates = np.repeat([[rate] for rate, _ in group], end - begin, axis=1)
-                here = orders[:, begin * batch_size : end * batch_size]
-                replicas.advance(here, np.arange(len(group)), batch_size, rates)
-                above = np.array(replicas.mean_loss("test")[0]) - floor
-                tables += [(*run, end, loss) for run, loss in zip(group, above)]
-    return pd.DataFrame(tables, columns=["learning_rate", "seed", "iteration", "above"])
+        workload, lowest = of_language(sum(size * number for size, number in stages), stream, device)
+        orders = np.stack([epoch_order(len(workload), seed, 0) for _, seed in runs])
+        replicas = StackedReplicas(workload, recipe, [seed for _, seed in runs], device)
+        rows = []
+        for iteration in stepping(replicas, [rate for rate, _ in runs], orders, stages, at):
+            losses, _ = replicas.mean_loss("test")
+            rows += [(*run, iteration, loss - lowest) for run, loss in zip(runs, losses)]
+    return rows
+
+
+def stepping(
+    replicas: StackedReplicas, rates: list[float], orders: np.ndarray, stages: list[Stage], at: list[int]
+) -> Iterator[int]:
+    """Train replicas along stages of different batch sizes, each on its own order; stop at some iterations.
+
+    The recipe's schedule is counted in rows, so that it means the same at each batch size.
+    """
+    sizes = np.repeat([size for size, _ in stages], [number for _, number in stages])
+    read = np.concatenate([[0], np.cumsum(sizes)])
+    factors = np.array([replicas.recipe.factor(int(rows), int(read[-1])) for rows in read[:-1]])
+    ends = sorted({*at, *np.cumsum([number for _, number in stages]).tolist()})
+    for begin, end in itertools.pairwise([0, *ends]):
+        here = orders[:, read[begin] : read[end]]
+        which = np.arange(len(orders))
+        replicas.advance(here, which, int(sizes[begin]), np.outer(rates, factors[begin:end]))
+        if end in at:
+            yield end
 
 
 @contextmanager
 def default_dtype(dtype: torch.dtype):
-    """Numbers are of this type inside."""
-    before = torch.get_default_dtype()
+    """Numbers are of this type inside, and one thread makes them."""
+    before = torch.get_default_dtype(), torch.get_num_threads()
     torch.set_default_dtype(dtype)
+    torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_default_dtype(before)
+        torch.set_default_dtype(before[0])
+        torch.set_num_threads(before[1])
 
 
 def reached(curve: pd.DataFrame, target: float) -> float:
-    """Iterations until the mean of three evaluations is first at a target, read off between them; infinite if it never is.
+    """Iterations until the mean of three evaluations is at a target, read off between them; infinite if it never is.
 
     Losses are noisy at small batches: a single low one is no arrival.
     """

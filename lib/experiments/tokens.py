@@ -15,6 +15,7 @@ import torch
 
 from lib.data import Dataset
 from lib.language import Language, language
+from lib.long_records import LongRecord, remember_long
 from lib.recipe import Recipe
 from lib.replicas import StackedReplicas
 from lib.sampling import epoch_order
@@ -155,3 +156,99 @@ def reached(curve: pd.DataFrame, target: float) -> float:
         raise ValueError(f"target is {target}, but a run was there at its first evaluations; evaluate it earlier.")
     share = (smooth[first - 1] - target) / (smooth[first - 1] - smooth[first])
     return float(np.exp(steps[first - 1] + share * (steps[first] - steps[first - 1])))
+
+
+# The long records: iterations to two losses, at learning rates that other seeds and other tokens chose ------------
+
+CHOOSING, REPORTING = [0, 1, 2], [10, 11, 12, 13, 14]  # seeds, as numbers: a long record knows no other ones
+# Batch size in rows: learning rates, a factor of 2 apart, and iterations, about 1.4 times what the lower loss needs.
+TRIED = {
+    1: ([0.00075, 0.0015, 0.003, 0.006], 10_500),
+    4: ([0.0015, 0.003, 0.006, 0.012], 2_300),
+    16: ([0.003, 0.006, 0.012, 0.024], 540),
+    64: ([0.006, 0.012, 0.024, 0.048], 180),
+    256: ([0.012, 0.024, 0.048, 0.096], 90),
+    512: ([0.012, 0.024, 0.048, 0.096], 70),
+}
+SUFFIX = {"cpu": "", "cuda": "-cuda"}  # of records
+TOLERANCE = {"float32": {"above": 0.01, "learning_rate": 0.0}, "float64": {"above": 1e-9, "learning_rate": 0.0}}
+
+
+def targets() -> dict[str, float]:
+    """Two losses above the floor: that of the best table of pairs, and one that needs attention.
+
+    The floor under the first is that of many rows; ``bigram`` is exact.
+    """
+    x, y = windows(language().stream(4_000 * LENGTH + 1, 900), LENGTH)
+    return {"bigram": language().bigram - floor(language(), x, y), "lower": 0.5}
+
+
+def rates_tried(device: str = "cpu") -> LongRecord:
+    """Curves with three seeds at four learning rates for each batch size: what rates are chosen by."""
+    runs = [
+        {"batch_size": size, "learning_rates": rates[half : half + 2], "seeds": CHOOSING}
+        | {"iterations": iterations, "stream": 1, "device": device}
+        for size, (rates, iterations) in TRIED.items()
+        for half in (0, 2)
+    ]
+    return remember_long(f"token-rates{SUFFIX[device]}", curves, runs, tolerance=TOLERANCE["float32"])
+
+
+def chosen(tried: pd.DataFrame, targets: dict[str, float]) -> pd.DataFrame:
+    """The best learning rate of each batch size for each target: least median iterations, if all seeds arrive.
+
+    Parameters
+    ----------
+    tried : pandas.DataFrame
+        From :func:`steps_of`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``target``, ``batch_size``, ``learning_rate``, ``iterations`` (the median), and ``inside``: whether the
+        rate is neither the smallest nor the largest that was tried.
+    """
+    rows = []
+    for (target, size), here in tried.groupby(["target", "batch_size"], sort=False):
+        scores = here.groupby("learning_rate")["iteration"].agg(
+            lambda s: s.median() if np.isfinite(s).all() else np.inf
+        )
+        best = scores.idxmin()
+        inside = scores.index[0] < best < scores.index[-1]
+        rows.append((target, size, best, scores.min(), inside))
+    return pd.DataFrame(rows, columns=["target", "batch_size", "learning_rate", "iterations", "inside"])
+
+
+def steps_of(record: LongRecord, targets: dict[str, float]) -> pd.DataFrame:
+    """Iterations of every run of a long record to each target: ``target``, ``batch_size``, ``learning_rate``, ``seed``,
+    ``iteration``."""
+    table = record.tables["table"]
+    sizes = [run["batch_size"] for run in record.runs]
+    rows = [
+        (name, sizes[run], rate, seed, reached(curve, level))
+        for name, level in targets.items()
+        for (run, rate, seed), curve in table.groupby(["run", "learning_rate", "seed"])
+    ]
+    return pd.DataFrame(rows, columns=["target", "batch_size", "learning_rate", "seed", "iteration"])
+
+
+def steps_to_targets(device: str = "cpu") -> LongRecord:
+    """Curves with five other seeds, on other tokens, at the rates that :func:`rates_tried` chose."""
+    levels = targets()
+    best = chosen(steps_of(rates_tried(device), levels), levels)
+    runs = [
+        {"batch_size": size, "learning_rates": sorted(set(best["learning_rate"][best["batch_size"] == size]))}
+        | {"seeds": REPORTING, "iterations": iterations, "stream": 2, "device": device}
+        for size, (_, iterations) in TRIED.items()
+    ]
+    return remember_long(f"token-steps{SUFFIX[device]}", curves, runs, tolerance=TOLERANCE["float32"])
+
+
+def in_float64() -> LongRecord:
+    """Short pieces of the same runs in double precision, which another processor repeats almost to the last digit."""
+    runs = [
+        {"batch_size": size, "learning_rates": [rate], "seeds": [20], "iterations": iterations, "stream": 3}
+        | {"dtype": "float64", "device": "cpu"}
+        for size, rate, iterations in ((1, 0.0015, 600), (16, 0.006, 150), (256, 0.024, 20))
+    ]
+    return remember_long("token-float64", curves, runs, tolerance=TOLERANCE["float64"])

@@ -8,5 +8,6 @@ from lib.widgets.counting import BatchSlicer, Devices
 from lib.widgets.measured import FourClocks, StepsToTarget
 from lib.widgets.path_viewer import PathViewer
 from lib.widgets.predict import Predict
+from lib.widgets.rows import DocumentRows
 
-__all__ = ["BatchSlicer", "Devices", "FourClocks", "PathViewer", "Predict", "StepsToTarget"]
+__all__ = ["BatchSlicer", "Devices", "DocumentRows", "FourClocks", "PathViewer", "Predict", "StepsToTarget"]

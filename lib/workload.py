@@ -136,7 +136,7 @@ def regression(model: nn.Module, data: Dataset, **more) -> Workload:
 def next_token(model: nn.Module, data: Dataset, **more) -> Workload:
     """Rows of T tokens and the token that follows each of them; a target below 0 is padding and does not count."""
     return Workload(
-        model, data, token_loss, correct_tokens, counted_tokens, tokens_per_sample=data.x_train.shape[1], **more
+        model, data, token_loss, correct_tokens, counted_tokens, tokens_per_sample=data.y_train.shape[1], **more
     )
 
 

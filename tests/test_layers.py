@@ -12,14 +12,14 @@ NUMBERS = {"numpy", "scipy", "pandas"}
 # may need beside the standard library. A new module gets a place here.
 FLOORS = [
     ("plan", "plan loading ramps tokens frameworks.* claims checks files sources", set()),
-    ("order, data, statistics", "sampling data statistics fingerprint", NUMBERS | {"sklearn", "mnist1d"}),
+    ("order, data, statistics", "sampling data statistics fingerprint language", NUMBERS | {"sklearn", "mnist1d"}),
     ("homework", "homework.*", {"numpy", "IPython", "traitlets"}),
     ("widgets", "widgets.*", NUMBERS | {"anywidget", "traitlets"}),
-    ("what is trained, and how", "models accumulation workload catalog recipe", NUMBERS | {"torch"}),
+    ("what is trained, and how", "models transformer accumulation workload texts catalog recipe", NUMBERS | {"torch"}),
     ("one run", "progress evaluation devices checkpoint training", NUMBERS | {"torch", "tqdm"}),
     (
         "thousands of runs",
-        "replicas kernel_replicas profiling sweep noise_scale distributed",
+        "optimizers replicas kernel_replicas profiling sweep noise_scale distributed",
         NUMBERS | {"torch", "tqdm", "numba", "joblib", "threadpoolctl"},
     ),
     (

@@ -1,5 +1,6 @@
 """Tokens or a text of your own as a workload: rows of T tokens, and the token behind each of them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ from torch import nn
 
 from lib.checks import whole_number
 from lib.data import Dataset
+from lib.tokens import laid
 from lib.transformer import Transformer
 from lib.workload import Workload, next_token
 
@@ -15,6 +17,34 @@ def windows(tokens: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
     """A stream cut into rows of ``length`` tokens, and the same rows a token later; what is left over is left out."""
     rows = (len(tokens) - 1) // length
     return tokens[: rows * length].reshape(rows, length), tokens[1 : rows * length + 1].reshape(rows, length)
+
+
+def rows_of_documents(documents: Sequence[np.ndarray], length: int, packing: str = "none", start: int = 0):
+    """Documents laid into rows: inputs (rows, 2, T), tokens and numbers of documents, and targets (rows, T).
+
+    A document is read from a token ``start`` in front of it on, so that even its first token has something
+    before it, and all its tokens count, whatever the packing. Padding is a document of its own, and its
+    targets are -1.
+
+    Parameters
+    ----------
+    documents : sequence of numpy.ndarray of int
+        Each with the token that ends it.
+    length : int
+        Places of a row, T.
+    packing : str
+        As for ``lib.tokens.laid``.
+    """
+    laid_out = laid([len(document) for document in documents], length, packing)
+    inputs, targets = np.full((len(laid_out), 2, length), start), np.full((len(laid_out), length), -1)
+    for row, pieces in enumerate(laid_out):
+        at = 0
+        for number, (document, begin, end) in enumerate(pieces):
+            here = slice(at, at := at + end - begin)
+            inputs[row, 0, here] = np.append(start, documents[document])[begin:end]
+            inputs[row, 1, here], targets[row, here] = number, documents[document][begin:end]
+        inputs[row, 1, at:] = len(pieces)
+    return inputs, targets
 
 
 def from_tokens(

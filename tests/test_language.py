@@ -39,8 +39,6 @@ def test_the_same_tokens_everywhere():
     assert language().followers.min() > END
 
 
-
-
 def test_lengths_are_quantiles_far_from_the_next_whole_number():
     """So that no rounding of a logarithm decides."""
     exact = [40 * math.exp(0.8 * NormalDist().inv_cdf((k + 0.5) / 64)) for k in range(64)]

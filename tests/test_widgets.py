@@ -19,9 +19,20 @@ from lib.loading import DEALS
 from lib.models import mlp
 from lib.plan import TAILS, TrainingPlan
 from lib.statistics import critical_batch_size, steps_to_target
+from lib.tokens import PACKINGS
 from lib.training import train
-from lib.widgets import BatchSlicer, Devices, ExplainNumber, FourClocks, PathViewer, Predict, StepsToTarget
+from lib.widgets import (
+    BatchSlicer,
+    Devices,
+    DocumentRows,
+    ExplainNumber,
+    FourClocks,
+    PathViewer,
+    Predict,
+    StepsToTarget,
+)
 from lib.widgets.base import FOLDER, bundle
+from lib.widgets.rows import BATCHINGS
 from lib.workload import classification
 
 COUNTED = [
@@ -124,6 +135,50 @@ def test_javascript_shares_samples_like_pytorch(in_javascript):
             assert batches == list(BatchSampler(sampler, choices["batch_size"], choices["drop_last"])), choices
 
 
+def random_layouts(count, seed=0):
+    """Choices of documents and rows, of all kinds."""
+    draw = random.Random(seed)
+    for _ in range(count):
+        longest = draw.choice([3, 30, 90])
+        yield dict(
+            lengths=[draw.randint(1, longest) for _ in range(draw.randint(1, draw.choice([3, 40])))][
+                : 1_000 // longest
+            ],
+            sequence_length=draw.randint(1, 64),
+            batch_size=draw.randint(1, 12),
+            packing=draw.choice(PACKINGS),
+            batching=draw.choice(BATCHINGS),
+            pool_size=draw.choice([1, draw.randint(1, 40)]),
+            document_mask=draw.random() < 0.5,
+        )
+
+
+def test_javascript_lays_documents_like_python(in_javascript):
+    points = list(random_layouts(3_000))
+    found = in_javascript(
+        "tokens",
+        """(module, points) => points.map(choices => {
+        const { rows, moves, batches, places, tokens, cut_off, targets } = module.layout(choices);
+        return [rows, batches.map(batch => batch.rows), places, tokens, cut_off, targets, moves.length];
+    })""",
+        points,
+    )
+    for choices, javascript in zip(points, found, strict=True):
+        widget = DocumentRows(
+            documents={"all": choices["lengths"]}, **{k: v for k, v in choices.items() if k != "lengths"}
+        )
+        rows, counted = widget.rows, widget.filling
+        assert javascript == [
+            [[list(piece) for piece in row] for row in rows],
+            widget.batches,
+            counted.places,
+            counted.tokens,
+            widget.cut_off,
+            widget.targets,
+            sum(map(len, rows)),
+        ], choices
+
+
 def line_data():
     rng = np.random.default_rng(0)
     feature = rng.uniform(0, 2, 50)
@@ -197,6 +252,10 @@ EXAMPLES = {
         lambda: ExplainNumber(294, 9_400, batch_size=8, accumulation_steps=12, epochs=3, framework="Trainer"),
         ["294 = 3 × 98", "Before 4.52 it would show 291"],
     ),
+    DocumentRows: (
+        lambda: DocumentRows({"some": [3, 9, 4]}, sequence_length=8, batch_size=2),
+        ["3 documents of 3 to 9 tokens", "2 batches", "25.0 %", "1 token is cut off", "12 tokens count"],
+    ),
     PathViewer: (
         lambda: PathViewer(*line_data(), batch_size=10, epochs=2),
         ["50 samples", "10 iterations", "from the bottom"],
@@ -246,6 +305,13 @@ def test_controls_and_plan_agree():
         (lambda: BatchSlicer(10, 2, epochs=2.5), TypeError, "epochs is 2.5"),
         (lambda: Devices(61, 1), ValueError, "at most 60"),
         (lambda: Devices(6, 1, tail="keep"), ValueError, "tail is 'keep'"),
+        (lambda: DocumentRows({}), ValueError, "no document"),
+        (lambda: DocumentRows({"a": [3, 0]}), ValueError, "a length is 0"),
+        (lambda: DocumentRows({"a": [3] * 41}), ValueError, "a has 41 documents"),
+        (lambda: DocumentRows({"a": [1_001]}), ValueError, "1,001 tokens, but each is drawn"),
+        (lambda: DocumentRows({"a": [3]}, packing="tight"), ValueError, "packing is 'tight'"),
+        (lambda: DocumentRows({"a": [3]}, batching="rows"), ValueError, "batching is 'rows'"),
+        (lambda: DocumentRows({"a": [3]}, batch_size=0), ValueError, "batch_size is 0"),
         (lambda: FourClocks(runs()), ValueError, "at least 5"),
         (lambda: FourClocks(runs().assign(train_loss=math.nan), least=3), ValueError, "batch size 10 is not a number"),
         (lambda: FourClocks(runs(), values=["perplexity"], least=3), KeyError, "perplexity"),
@@ -300,6 +366,37 @@ def shown(browser):
 
     yield show
     tab.close()
+
+
+def test_documents_are_laid_before_the_readers_eyes(shown):
+    tab = shown(DocumentRows({"mixed": [20, 6, 30, 12, 9], "alike": [16] * 5}, sequence_length=32, batch_size=2))
+    number = lambda name: tab.locator(f"[data-number={name}]").inner_text()  # noqa: E731
+    clock = tab.locator(".clock")
+    assert [number(name) for name in ("rows", "batches", "targets")] == ["5", "3", "72"]
+    assert tab.locator(".piece").count() == 5 and tab.locator(".piece.alone").count() == 5
+    tab.get_by_role("combobox", name="Rows").select_option("wrapped")
+    assert [number(name) for name in ("rows", "waste", "cut_off", "targets")] == ["3", "0.0 %", "0", "74"]
+    assert tab.locator(".piece").all_inner_texts() == ["1", "2", "3", "3", "4", "4", "5"]
+    tab.get_by_role("button", name="Start again").press("Enter")
+    expect(clock).to_have_text("nothing laid yet")
+    assert tab.locator(".piece.ahead").count() == 7
+    tab.get_by_role("button", name="One document").click(click_count=3)
+    expect(clock).to_contain_text("3 of 7 laid: document 3, 6 of its 30 tokens, into row 1 · 1 of 3 rows begun")
+    assert tab.locator(".piece.ahead").count() == 4
+    tab.get_by_role("button", name="Play").press("Space")
+    expect(clock).to_contain_text("7 of 7 laid", timeout=5_000)
+    tab.get_by_role("checkbox", name="read alone").press("Space")
+    assert number("targets") == "70" and tab.locator(".piece.alone").count() == 7
+    tab.get_by_role("combobox", name="Documents").select_option("alike")
+    tab.get_by_role("combobox", name="Rows").select_option("best fit")
+    assert [number(name) for name in ("rows", "waste", "targets")] == ["3", "0.0 %", "75"]
+    tab.get_by_role("combobox", name="Batches").select_option("fixed")
+    assert number("waste") == "16.7 %"
+    for _ in range(2):
+        tab.get_by_role("slider", name="Row length T").press("ArrowLeft")
+    assert [number(name) for name in ("rows", "waste")] == ["5", "46.7 %"]
+    sizes = tab.evaluate("[...document.querySelectorAll('*')].map(one => parseFloat(getComputedStyle(one).fontSize))")
+    assert min(sizes) >= 11
 
 
 def expected_order(clock):

@@ -9,5 +9,15 @@ from lib.widgets.explain import ExplainNumber
 from lib.widgets.measured import FourClocks, StepsToTarget
 from lib.widgets.path_viewer import PathViewer
 from lib.widgets.predict import Predict
+from lib.widgets.rows import DocumentRows
 
-__all__ = ["BatchSlicer", "Devices", "ExplainNumber", "FourClocks", "PathViewer", "Predict", "StepsToTarget"]
+__all__ = [
+    "BatchSlicer",
+    "Devices",
+    "DocumentRows",
+    "ExplainNumber",
+    "FourClocks",
+    "PathViewer",
+    "Predict",
+    "StepsToTarget",
+]

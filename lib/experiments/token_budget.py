@@ -5,6 +5,7 @@ Every way has a learning rate of its own, chosen with some seeds on some tokens 
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import joblib
 import numpy as np
@@ -87,7 +88,7 @@ def compared(ways: dict[tuple, Way], names: list[str], seeds: list[int], fresh_s
     """
     runs, grids = [], []
     for key, way in ways.items():
-        found = tuned(lambda rates, way=way: way.runs(rates, seeds, CHOOSING), way.guess, points=3)
+        found = tuned(partial(way.runs, seeds=seeds, stream=CHOOSING), way.guess, points=3)
         here = dict(zip(names, key))
         grids.append(found.grid.assign(**here))
         reported = way.runs([found.rate], fresh_seeds, REPORTING).rename(columns={"score": "above"})

@@ -7,6 +7,7 @@ Losses are ``above``: the mean test loss less what the best possible reader lose
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import joblib
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 
 from lib.data import Dataset
 from lib.language import Language, language
-from lib.long_records import LongRecord, remember_long
+from lib.long_records import LongRecord, Tolerance, remember_long
 from lib.recipe import Recipe
 from lib.replicas import StackedReplicas
 from lib.sampling import epoch_order
@@ -26,7 +27,10 @@ from lib.workload import Workload, next_token
 LENGTH, HELD = 32, 256  # tokens of a row, and rows that a loss is taken on
 TOGETHER = 512  # rows in a batch of all replicas, up to which a CPU gains from stacking
 BETAS = (0.9, 0.95)
-MODELS = {"cpu": {"width": 32, "heads": 2, "layers": 1}, "cuda": {"width": 192, "heads": 6, "layers": 2}}
+MODELS: dict[str, Any] = {
+    "cpu": {"width": 32, "heads": 2, "layers": 1},
+    "cuda": {"width": 192, "heads": 6, "layers": 2},
+}
 Run = tuple[float, int]  # learning rate and seed
 Stage = tuple[int, int]  # batch size and iterations
 
@@ -181,7 +185,7 @@ TRIED = {
     },
 }
 SUFFIX = {"cpu": "", "cuda": "-cuda"}  # of records
-TOLERANCE = {"float32": {"above": 0.01, "learning_rate": 0.0}, "float64": {"above": 1e-9, "learning_rate": 0.0}}
+TOLERANCE: dict[str, Tolerance] = {"float32": {"above": 0.01}, "float64": {"above": 1e-9}}
 
 
 def targets() -> dict[str, float]:

@@ -172,7 +172,7 @@ def language(topics: int = 4, words: int = 63, likely: int = 4, lengths: tuple =
     """
     topics, likely = whole_number("topics", topics, at_least=1), whole_number("likely", likely, at_least=1)
     words = whole_number("words", words, at_least=likely)
-    lengths = [whole_number("a length", length, at_least=1) for length in lengths]
+    checked = [whole_number("a length", length, at_least=1) for length in lengths]
     zipf = [0, *(10**6 // (rank + 1) for rank in range(1, words + 1))]
     any_word = DRAWS * 3 // 20  # draws of each row that are any word, the common ones more often
     common, by_rank = _shared_out(any_word, zipf), np.repeat(np.arange(words + 1), _shared_out(DRAWS, zipf))
@@ -187,7 +187,7 @@ def language(topics: int = 4, words: int = 63, likely: int = 4, lengths: tuple =
             counts = common.copy()
             counts[list(chosen)] += _shared_out(DRAWS - any_word, list(chosen.values()))
             topic[word] = np.repeat(np.arange(words + 1), counts)
-    return Language(followers, np.array(lengths))
+    return Language(followers, np.array(checked))
 
 
 def _raw(number: int, seed: int, stream: int) -> np.ndarray:

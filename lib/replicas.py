@@ -20,7 +20,7 @@ from torch.func import functional_call, vmap
 from lib.devices import synchronize
 from lib.evaluation import TRAINING_SAMPLES
 from lib.models import initialized
-from lib.optimizers import EPSILON, as_record, update
+from lib.optimizers import EPSILON, as_record, update_each
 from lib.recipe import Recipe
 from lib.workload import Workload
 
@@ -102,7 +102,7 @@ class StackedReplicas(Replicas):
     def __init__(self, workload: Workload, recipe: Recipe, seeds: list[int], device: str):
         super().__init__(workload, recipe, seeds, device)
         models = [initialized(workload.model, seed) for seed in seeds]
-        self.model = copy.deepcopy(models[0]).to(self.device)
+        self.model: Any = copy.deepcopy(models[0]).to(self.device)
         self.parts = {name: p.shape for name, p in self.model.named_parameters()}
         rows = [torch.cat([p.detach().flatten() for p in model.parameters()]) for model in models]
         self.weights = torch.stack(rows).to(self.device)
@@ -161,8 +161,7 @@ class StackedReplicas(Replicas):
         """One step of the optimizer, as in ``torch.optim``; on the CPU in one pass over the weights of each replica."""
         if self.device.type == "cpu" and self.trained.all():
             rows = (values.numpy() for values in (self.weights, gradient, self.velocity, self.squares))
-            for one, *of_replica in zip(rate[:, 0].numpy(), *rows):
-                update(self.optimizer, self.iterations, one, *of_replica)
+            update_each(self.optimizer, self.iterations, rate[:, 0].numpy(), *rows)
             return
         recipe, (beta1, beta2) = self.recipe, self.recipe.betas
         weights = self.weights

@@ -113,12 +113,9 @@ def test_the_best_reader_by_brute_force():
         rows = np.array(list(probability))
         losses = made.bayes_losses(rows)
         for row, found in zip(rows.tolist(), losses):
+            begun = [sum(p for other, p in probability.items() if list(other[:t]) == row[:t]) for t in range(size + 2)]
             for t in range(1, size + 1):
-
-                def of(prefix):
-                    return sum(p for other, p in probability.items() if other[: len(prefix)] == prefix)
-
-                expected = math.log(of(tuple(row[:t])) / of(tuple(row[: t + 1])))
+                expected = math.log(begun[t] / begun[t + 1])
                 assert found[t - 1] == pytest.approx(expected, abs=1e-12), (row, t, anywhere)
 
 

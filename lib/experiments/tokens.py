@@ -7,6 +7,7 @@ Losses are ``above``: the mean test loss less what the best possible reader lose
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import joblib
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 
 from lib.data import Dataset
 from lib.language import Language, language
-from lib.long_records import LongRecord, remember_long
+from lib.long_records import LongRecord, Tolerance, remember_long
 from lib.recipe import Recipe
 from lib.replicas import StackedReplicas
 from lib.sampling import epoch_order
@@ -26,7 +27,10 @@ from lib.workload import Workload, next_token
 LENGTH, HELD = 32, 256  # tokens of a row, and rows that a loss is taken on
 TOGETHER = 512  # rows in a batch of all replicas, up to which a CPU gains from stacking
 BETAS = (0.9, 0.95)
-MODELS = {"cpu": {"width": 32, "heads": 2, "layers": 1}, "cuda": {"width": 192, "heads": 6, "layers": 2}}
+MODELS: dict[str, Any] = {
+    "cpu": {"width": 32, "heads": 2, "layers": 1},
+    "cuda": {"width": 192, "heads": 6, "layers": 2},
+}
 Run = tuple[float, int]  # learning rate and seed
 Stage = tuple[int, int]  # batch size and iterations
 
@@ -163,15 +167,25 @@ def reached(curve: pd.DataFrame, target: float) -> float:
 CHOOSING, REPORTING = [0, 1, 2], [10, 11, 12, 13, 14]  # seeds, as numbers: a long record knows no other ones
 # Batch size in rows: learning rates, a factor of 2 apart, and iterations, about 1.4 times what the lower loss needs.
 TRIED = {
-    1: ([0.00075, 0.0015, 0.003, 0.006], 10_500),
-    4: ([0.0015, 0.003, 0.006, 0.012], 2_300),
-    16: ([0.003, 0.006, 0.012, 0.024], 540),
-    64: ([0.006, 0.012, 0.024, 0.048], 180),
-    256: ([0.012, 0.024, 0.048, 0.096], 90),
-    512: ([0.012, 0.024, 0.048, 0.096], 70),
+    "cpu": {
+        1: ([0.00075, 0.0015, 0.003, 0.006], 10_500),
+        4: ([0.0015, 0.003, 0.006, 0.012], 2_300),
+        16: ([0.003, 0.006, 0.012, 0.024], 540),
+        64: ([0.006, 0.012, 0.024, 0.048], 180),
+        256: ([0.012, 0.024, 0.048, 0.096], 90),
+        512: ([0.012, 0.024, 0.048, 0.096], 70),
+    },
+    "cuda": {  # a wider model wants smaller rates
+        4: ([0.0001, 0.0002, 0.0004, 0.0008, 0.0016, 0.0032], 6_000),
+        16: ([0.0002, 0.0004, 0.0008, 0.0016, 0.0032, 0.0064], 2_000),
+        64: ([0.0004, 0.0008, 0.0016, 0.0032, 0.0064, 0.0128], 700),
+        256: ([0.0008, 0.0016, 0.0032, 0.0064, 0.0128, 0.0256], 350),
+        1024: ([0.0008, 0.0016, 0.0032, 0.0064, 0.0128, 0.0256], 250),
+        4096: ([0.0008, 0.0016, 0.0032, 0.0064, 0.0128, 0.0256], 200),
+    },
 }
 SUFFIX = {"cpu": "", "cuda": "-cuda"}  # of records
-TOLERANCE = {"float32": {"above": 0.01, "learning_rate": 0.0}, "float64": {"above": 1e-9, "learning_rate": 0.0}}
+TOLERANCE: dict[str, Tolerance] = {"float32": {"above": 0.01}, "float64": {"above": 1e-9}}
 
 
 def targets() -> dict[str, float]:
@@ -188,8 +202,8 @@ def rates_tried(device: str = "cpu") -> LongRecord:
     runs = [
         {"batch_size": size, "learning_rates": rates[half : half + 2], "seeds": CHOOSING}
         | {"iterations": iterations, "stream": 1, "device": device}
-        for size, (rates, iterations) in TRIED.items()
-        for half in (0, 2)
+        for size, (rates, iterations) in TRIED[device].items()
+        for half in range(0, len(rates), 2)
     ]
     return remember_long(f"token-rates{SUFFIX[device]}", curves, runs, tolerance=TOLERANCE["float32"])
 
@@ -239,7 +253,7 @@ def steps_to_targets(device: str = "cpu") -> LongRecord:
     runs = [
         {"batch_size": size, "learning_rates": sorted(set(best["learning_rate"][best["batch_size"] == size]))}
         | {"seeds": REPORTING, "iterations": iterations, "stream": 2, "device": device}
-        for size, (_, iterations) in TRIED.items()
+        for size, (_, iterations) in TRIED[device].items()
     ]
     return remember_long(f"token-steps{SUFFIX[device]}", curves, runs, tolerance=TOLERANCE["float32"])
 

@@ -1,6 +1,8 @@
 """Documents in batches: one a row, or packed, with and without a mask between documents and places that start again."""
 
+import math
 from collections.abc import Callable
+from statistics import NormalDist
 
 import joblib
 import numpy as np
@@ -32,6 +34,24 @@ MODES = {  # how documents are laid, and what the network is told of them
 BATCH_SIZES = {"none": 10, "best fit": 4}  # rows that hold about 512 tokens
 
 
+def lengths_of(spread: float, mean: int = 50, most: int = 2_000) -> tuple[int, ...]:
+    """64 equally likely lengths of documents: quantiles of a log-normal law, whatever the spread of about one mean.
+
+    Parameters
+    ----------
+    spread : float
+        Standard deviation of the logarithm of a length. 0: all are equally long.
+    mean, most : int
+        About the mean length, and the longest.
+    """
+    normal = [NormalDist().inv_cdf((k + 0.5) / 64) for k in range(64)]
+    for median in range(4 * mean, 0, -1):  # in quarters
+        lengths = tuple(min(most, max(1, round(median / 4 * math.exp(spread * z)))) for z in normal)
+        if sum(lengths) <= 64 * mean:
+            break
+    return lengths
+
+
 def documents_of(number: int, seed: int) -> list[np.ndarray]:
     """Documents of the course's language that fit into a row, each with its end."""
     return short_documents().documents(number, seed)
@@ -55,6 +75,8 @@ def trained(
     """Runs of Adam whose rate falls to zero along a line: a replica for each seed (outside) and rate (inside)."""
     recipe = Recipe(batch_size, optimizer="adam", betas=BETAS)
     replicas = StackedReplicas(workload, recipe, [seed for seed in seeds for _ in rates], "cpu")
+    if iterations == 0:
+        return replicas
     needed = -(-iterations * batch_size // len(workload))
     orders = [
         np.concatenate([epoch_order(len(workload), seed, epoch) for epoch in range(needed)])[: iterations * batch_size]
@@ -72,7 +94,7 @@ def trained(
 
 @torch.no_grad()
 def losses(replicas: StackedReplicas, x: np.ndarray, y: np.ndarray, chunk: int = 20, **told) -> np.ndarray:
-    """Mean loss of each replica over all tokens that count; ``told``: the network's ``mask`` and ``reset`` while it reads."""
+    """Mean loss of each replica over all tokens that count; ``told``: its ``mask`` and ``reset`` meanwhile."""
     model = replicas.model
     before = {name: getattr(model, name) for name in told}
     vars(model).update(told)

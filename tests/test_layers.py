@@ -27,6 +27,7 @@ FLOORS = [
         "records long_records figures tables",
         NUMBERS | {"filelock", "tqdm", "matplotlib", "cycler"},
     ),
+    ("advice", "advise.*", NUMBERS | {"torch", "yaml"}),
     ("experiments", "experiments.*", NUMBERS | {"torch", "tqdm", "joblib"}),
 ]
 LIB = Path(__file__).resolve().parents[1] / "lib"

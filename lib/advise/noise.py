@@ -5,6 +5,7 @@ do not, or the model does not allow them, plain batches of two sizes are.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -60,12 +61,12 @@ class Noise:
     reached: bool | None = None
     notes: list[str] = field(default_factory=list)
 
-    @property
+    @cached_property
     def now(self) -> Interval:
         """At the present weights."""
         return scale(self.estimates[self.estimates["iteration"] == 0])
 
-    @property
+    @cached_property
     def along(self) -> Interval:
         """Of mean noise and mean squared gradient along the runs, as in lesson 8."""
         return scale(self.estimates)
@@ -81,10 +82,10 @@ def scale(estimates: pd.DataFrame) -> Interval:
     def inverse(table: pd.DataFrame) -> float:
         return float(table["squared_norm"].mean() / max(table["trace"].mean(), 1e-300))
 
-    found = bootstrap_interval(by_run, inverse, RUNS, num_resamples=500)
+    found = bootstrap_interval(by_run, inverse, RUNS, num_resamples=300)
     assert isinstance(found, Interval)
-    ends = [1 / end if end > 0 else np.inf for end in (found.estimate, found.high, found.low)]
-    return Interval(*ends, found.num)
+    estimate, low, high = (1 / end if end > 0 else np.inf for end in (found.estimate, found.high, found.low))
+    return Interval(estimate, low, high, found.num)
 
 
 def noise_along(
@@ -120,9 +121,9 @@ def noise_along(
     places = np.unique(np.linspace(0, max(num, 0), PLACES).astype(int))
     rows: list[dict] = []
     for number in range(RUNS):
-        rows += run(subject, time, estimator, (rates.batch_size, rate, samples, places), generator(seed + number, NOISE))
-        for row in rows:
-            row.setdefault("seed", number)
+        rng, share = generator(seed + number, NOISE), time.part(1 / (RUNS - number))
+        found = run(subject, share, estimator, (rates.batch_size, rate, samples, places), rng)
+        rows += [row | {"seed": number} for row in found]
     estimates = pd.DataFrame(rows, columns=["seed", "iteration", "squared_norm", "trace"])
     whole = estimates.groupby("iteration")["seed"].nunique().eq(RUNS)
     estimates = estimates[estimates["iteration"].isin(whole.index[whole])].reset_index(drop=True)
@@ -132,9 +133,7 @@ def noise_along(
     if end < num or end < 5:
         notes.append(f"There was time for {end} iterations of each short run.")
     reached = reached and end >= num if reached is not None else None
-    return Noise(
-        estimates, estimator.single, samples, end, rates.batch_size, rate, (before, after), reached, notes
-    )
+    return Noise(estimates, estimator.single, samples, end, rates.batch_size, rate, (before, after), reached, notes)
 
 
 def pilot(
@@ -156,7 +155,7 @@ def pilot(
         done += 1
         if target is not None and done == due:
             after = training_loss(subject, model)
-            due = max(done + 1, int(1.05 * done))
+            due = max(done + 1, int(1.2 * done))
             if after <= target:
                 return done, True, before, after
     return done, None if target is None else False, before, training_loss(subject, model)
@@ -176,12 +175,13 @@ def training_loss(subject: Subject, model: nn.Module, chunk: int = 250) -> float
 def run(
     subject: Subject, time: Slice, estimator: "Estimator", how: tuple[int, float, int, np.ndarray], rng
 ) -> list[dict]:
-    """One run, with an estimate at each of the places; those that time allows."""
+    """One run, with an estimate at each of the places: at the present weights, and those that time allows."""
     batch_size, rate, samples, places = how
     model = subject.fresh()
     optimizer = subject.optimizer.of(model)
     set_rate(optimizer, rate)
-    rows, iteration = [], 0
+    rows: list[dict] = []
+    iteration = 0
     for place in places:
         while iteration < place and time.has():
             try:
@@ -190,7 +190,7 @@ def run(
                 recover(optimizer, error)
                 return rows
             iteration += 1
-        if iteration < place or not time.has():
+        if iteration < place or (place > 0 and not time.has()):
             break
         squared_norm, trace = estimator.estimate(model, subject.draw(rng, samples))
         if not np.isfinite(squared_norm + trace):

@@ -18,6 +18,7 @@ from lib.statistics import Interval, mean_interval
 SEEDS = 5
 SPANS = {True: (1e-5, 1e2), False: (1e-7, 1.0)}  # first and last rate, of SGD's kind and of Adam's
 FEWEST, MOST = 35, 350  # iterations of one test: 5 and 50 in a decade of rates
+PLANNED = 0.5  # of the time: the rest is for a machine that becomes busier
 BLOWN_UP = 3.0  # times the first loss (or the lowest, where that is larger): the test ends
 RATES = 4  # stream of a seed, beside those of lib.sampling
 
@@ -73,7 +74,7 @@ def range_test(subject: Subject, time: Slice, batch_size: int, iteration: float,
     ValueError
         There is too little time, or the loss does not fall at any rate.
     """
-    num = int(min(MOST, time.left() / (SEEDS * iteration)))
+    num = int(min(MOST, PLANNED * time.left() / (SEEDS * iteration)))
     if num < FEWEST:
         raise ValueError(
             f"There are {time.left():.1f} s for the learning-rate test, in which {num} iterations of each seed fit "
@@ -95,9 +96,7 @@ def range_test(subject: Subject, time: Slice, batch_size: int, iteration: float,
     return Rates(steepest, lowest, batch_size, pd.concat(curves, ignore_index=True), any(e[2] for e in found if e))
 
 
-def ramp(
-    subject: Subject, time: Slice, batch_size: int, num: int, rng: np.random.Generator
-) -> pd.DataFrame | None:
+def ramp(subject: Subject, time: Slice, batch_size: int, num: int, rng: np.random.Generator) -> pd.DataFrame | None:
     """One test: ``learning_rate`` and ``loss``, smoothed over neighbours; None if time or memory runs out."""
     model = subject.fresh()
     optimizer = subject.optimizer.of(model)
@@ -121,7 +120,7 @@ def ramp(
 
 
 def turning_points(curve: pd.DataFrame) -> tuple[float, float, bool] | None:
-    """Rates of the steepest fall and of the lowest loss, and whether the test ended before that; None without a fall."""
+    """Rates of the steepest fall and of the lowest loss, and whether it was the last one; None without a fall."""
     curve = curve.dropna()
     rates, losses = curve["learning_rate"].to_numpy(), curve["loss"].to_numpy()
     lowest = int(losses.argmin())
@@ -133,4 +132,5 @@ def turning_points(curve: pd.DataFrame) -> tuple[float, float, bool] | None:
 
 def _geometric(rates: list[float]) -> Interval:
     found = mean_interval(np.log(rates), SEEDS)
-    return Interval(*(float(np.exp(end)) for end in (found.estimate, found.low, found.high)), found.num)
+    estimate, low, high = np.exp([found.estimate, found.low, found.high]).tolist()
+    return Interval(estimate, low, high, found.num)

@@ -20,8 +20,8 @@ from lib.statistics import Interval, bootstrap_interval
 
 MARGIN = 0.15  # of the memory, left free: allocators waste some, and a later iteration may need more than the first
 ROUNDS = 5  # the fewest passes over all batch sizes; an interval needs them
-MOST_ROUNDS = 40
-LONGEST = 0.15  # of the slice that one iteration may take
+MOST_ROUNDS = 40  # more say little
+LONGEST = 0.02  # of the slice that one iteration may take, so that there is time for several rounds
 GAIN = 0.1  # of samples per second by a doubling, below which throughput has saturated
 
 
@@ -49,6 +49,10 @@ class Speed:
         The line through ``memory``; its steepest piece.
     available : float or None
         Bytes that this process may have.
+    most : int
+        The largest batch size that was run.
+    first : pandas.Series
+        Seconds of the first measurement of each batch size.
     """
 
     times: pd.DataFrame
@@ -63,12 +67,18 @@ class Speed:
     fixed_bytes: float = np.nan
     bytes_per_sample: float = np.nan
     most: int = 1
+    first: pd.Series = field(default_factory=lambda: pd.Series(dtype=float))
     problems: list[str] = field(default_factory=list)
 
     def seconds(self, batch_size) -> Any:
         """Seconds of an iteration, by the line."""
         assert self.overhead is not None and self.per_sample is not None
         return self.overhead.estimate + self.per_sample.estimate * np.asarray(batch_size, dtype=float)
+
+    def about(self, batch_size: int) -> float:
+        """Seconds of an iteration, about, whether or not there is a line: between the sizes that were timed."""
+        median = self.first if self.times.empty else self.times.median()
+        return float(np.interp(batch_size, median.index, median)) * max(1.0, batch_size / self.most)
 
     @property
     def fits(self) -> float:
@@ -100,6 +110,7 @@ def measured(subject: Subject, time: Slice, largest: int) -> Speed:
     speed.available = available_bytes(subject)
     sizes: list[int] = []
     memory: list[tuple[int, float]] = []
+    first: list[float] = []
     size, last = subject.smallest, 0.0
     growing = time.part(0.5)
     while size <= largest:
@@ -114,13 +125,14 @@ def measured(subject: Subject, time: Slice, largest: int) -> Speed:
             break
         memory.append((size, bytes_held))
         sizes.append(size)
+        first.append(last)
         size *= 2
     if not sizes:
         raise MemoryError(
             f"Memory runs out at batch size {size} already, so nothing can be measured on {subject.device}; use a "
             f"smaller model, shorter samples or another device."
         )
-    speed.most = sizes[-1]
+    speed.most, speed.first = sizes[-1], pd.Series(first, index=sizes)
     rounds: list[list[float]] = []
     while len(rounds) < MOST_ROUNDS and time.has(2 * sum(rounds[-1]) if len(rounds) >= ROUNDS else 0.0):
         round_: list[float] = []
@@ -184,9 +196,7 @@ def recover(optimizer: torch.optim.Optimizer, error: BaseException):
 # Memory ------------------------------------------------------------------------------------
 
 
-def peak_bytes(
-    subject: Subject, model: torch.nn.Module, optimizer: torch.optim.Optimizer, size: int
-) -> float:
+def peak_bytes(subject: Subject, model: torch.nn.Module, optimizer: torch.optim.Optimizer, size: int) -> float:
     """The most bytes that an iteration holds at once, model, gradients, optimizer state and batch included."""
     held = sum(part.nbytes for part in [*model.parameters(), *model.buffers()])
     held += sum(v.nbytes for s in optimizer.state.values() for v in s.values() if torch.is_tensor(v))
@@ -260,19 +270,18 @@ def fit_memory(speed: Speed):
 
 def line(rounds: pd.DataFrame) -> tuple[float, float]:
     """``t0`` and ``c``, neither below 0, by least squares of the relative distance from each size's median."""
-    sizes, seconds = rounds.columns.to_numpy(dtype=float), rounds.median().to_numpy()
-    design = np.column_stack([np.ones_like(sizes), sizes]) / seconds[:, None]
-    found, _ = optimize.nnls(design, np.ones_like(sizes))
-    return float(found[0]), float(max(found[1], 1e-15))
+    sizes, seconds = rounds.columns.to_numpy(dtype=float), np.median(rounds.to_numpy(), axis=0)
+    (overhead, per_sample), _ = optimize.nnls(np.column_stack([1 / seconds, sizes / seconds]), np.ones(len(sizes)))
+    return float(overhead), float(max(per_sample, 1e-15))
 
 
-def fit_time(speed: Speed, num_resamples: int = 400):
+def fit_time(speed: Speed, num_resamples: int = 200):
     """Fit ``t0 + c B``, with intervals over the rounds, and find where throughput saturates."""
     rounds = speed.times
     if len(rounds) < ROUNDS or rounds.shape[1] < 3:
         speed.problems.append(
-            f"The budget is too short for {ROUNDS} rounds over 3 batch sizes: {len(rounds)} over {rounds.shape[1]} were "
-            f"timed, so seconds have no interval and no fit; give more seconds."
+            f"The budget is too short for {ROUNDS} rounds over 3 batch sizes: {len(rounds)} over {rounds.shape[1]} "
+            f"were timed, so seconds have no interval and no fit; give more seconds."
         )
         return
 
@@ -286,7 +295,9 @@ def fit_time(speed: Speed, num_resamples: int = 400):
     speed.misfit = float((median / speed.seconds(median.index) - 1).abs().max())
 
     rng = np.random.default_rng(0)
-    saturated = [_saturation(rounds.iloc[rng.integers(len(rounds), size=len(rounds))]) for _ in range(200)]
+    saturated = [
+        _saturation(rounds.iloc[rng.integers(len(rounds), size=len(rounds))]) for _ in range(num_resamples // 2)
+    ]
     low, high = np.quantile(saturated, [0.025, 0.975], method="nearest")
     speed.saturates = Interval(_saturation(rounds), float(low), float(high), len(rounds))
 

@@ -48,7 +48,7 @@ class Subject:
             raise TypeError(f"model is a {type(model).__name__}, but advice is about a torch.nn.Module.")
         self.augment = workload.augment if workload else None
         self.loss, self.mine = loss, model
-        self.batch_size = None
+        self.batch_size: int | None = None
         parameters = [p for p in model.parameters() if p.requires_grad]
         if not parameters:
             raise ValueError("model has no weights that are trained; set requires_grad where something should learn.")
@@ -185,9 +185,9 @@ class Subject:
             if isinstance(error, (AttributeError, KeyError)) and "loss" in str(error):
                 raise ValueError("model returns no loss; give labels with the samples, or a loss.") from error
             if isinstance(self.pool, Mapping):
-                given = {name: tuple(part.shape[1:]) for name, part in self.pool.items()}
+                given = ", ".join(f"{name} {tuple(part.shape[1:])}" for name, part in self.pool.items())
             else:
-                given = tuple(self.pool[0].shape[1:])
+                given = str(tuple(self.pool[0].shape[1:]))
             raise ValueError(
                 f"model does not take the samples, of shape {given}, or the loss not its outputs "
                 f"({_first_line(error)}); build it for them."
@@ -234,8 +234,8 @@ class OptimizerOf:
             raise ValueError(f"optimizer is {optimizer!r}, but it must be one of {', '.join(map(repr, OPTIMIZERS))}.")
         if isinstance(optimizer, torch.optim.Optimizer):
             places = {id(p): name for name, p in model.named_parameters()}
-            self.groups = [[places.get(id(p)) for p in group["params"]] for group in optimizer.param_groups]
-            if any(name is None for group in self.groups for name in group):
+            self.groups = [[places.get(id(p), "") for p in group["params"]] for group in optimizer.param_groups]
+            if not all(name for group in self.groups for name in group):
                 raise ValueError("optimizer updates weights that model does not have; make it of model.parameters().")
         elif not isinstance(optimizer, str) and not callable(optimizer):
             raise TypeError(f"optimizer is a {type(optimizer).__name__}; give a name, an optimizer, or a function.")
@@ -244,7 +244,9 @@ class OptimizerOf:
         """An optimizer of the same kind for a copy of the model."""
         given = self.given
         if isinstance(given, str):
-            return Recipe(batch_size=1, optimizer=given).make_optimizer(p for p in model.parameters() if p.requires_grad)
+            return Recipe(batch_size=1, optimizer=given).make_optimizer(
+                p for p in model.parameters() if p.requires_grad
+            )
         if not isinstance(given, torch.optim.Optimizer):
             return given(model.parameters())
         here = dict(model.named_parameters())

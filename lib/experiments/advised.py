@@ -4,16 +4,22 @@ The rule, written before anything was measured. A pair is a workload and a targe
 runs once, with 30 seconds, SGD, the target, and a present batch size of 64. Its interval of the critical batch size
 holds if the fitted value of the sweep lies in it, its range of learning rates holds if the tuned rate at batch size
 64 does. Targets are losses that plain SGD reaches in some hundred iterations: chosen by a look at one curve of each
-workload, before any sweep and any advice. The advice is not changed by what comes out.
+workload, before any advice. (Three cells of the sweep were tried beforehand, to set how often runs are evaluated.) The
+advice is not changed by what comes out.
 """
+
+import time
 
 import numpy as np
 import pandas as pd
+import torch
 
+from lib.advise import advise
 from lib.catalog import named
 from lib.experiments.runs import histories, seen_by_training_loss
 from lib.experiments.search import tuned
 from lib.long_records import LongRecord, remember_long
+from lib.recipe import Budget
 from lib.statistics import steps_to_target
 from lib.workload import Workload
 
@@ -71,10 +77,10 @@ def steps(workload: str, target: float, batch_size: int, seeds: list[int]) -> di
 
     found = tuned(runs_at, guess, over_seeds="median", most=14)
     settings = {"workload": workload, "target": target, "batch_size": batch_size}
-    chosen = found.grid[found.grid["learning_rate"] == found.rate]
+    chosen = found.grid[found.grid["learning_rate"] == found.rate].astype({"iteration": float})
     return {
         "steps": chosen[["learning_rate", "seed", "iteration"]].assign(**settings).reset_index(drop=True),
-        "grid": found.scores.rename("iterations").reset_index().assign(**settings),
+        "grid": found.scores.astype(float).rename("iterations").reset_index().assign(**settings),
     }
 
 
@@ -86,3 +92,51 @@ def sweeps() -> LongRecord:
         runs(),
         tolerance={"learning_rate": 1.0, "iteration": 0.5, "iterations": 0.5, "target": 0.0},
     )
+
+
+def pairs() -> list[dict]:
+    """The settings of all advice: every workload and target with a sweep, and those of lesson 8."""
+    targets = {"mlp": [1.5, 1.0]} | TARGETS
+    return [{"workload": name, "target": target, "seconds": 30.0} for name, each in targets.items() for target in each]
+
+
+def advice(workload: str, target: float, seconds: float) -> dict[str, pd.DataFrame]:
+    """What ``lib.advise`` says about a workload, in so many seconds.
+
+    Returns
+    -------
+    dict with the tables
+        ``advice``: one row: noise scale, critical batch size and the range of learning rates with their intervals;
+        missing numbers where there was no time. ``problems``: the sentences about it, or "none".
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    started = time.perf_counter()
+    try:
+        found = advise(
+            workload_of(workload), batch_size=REFERENCE, seconds=seconds, budget=Budget(epochs=10, target=target)
+        )
+    finally:
+        torch.set_num_threads(before)
+    row: dict = {"workload": workload, "target": target, "took": time.perf_counter() - started}
+    noise = found.noise
+    for name, value in {"noise": noise and noise.along, "b_crit": found.b_crit}.items():
+        for end in ("estimate", "low", "high"):
+            row[f"{name}_{end}"] = float(getattr(value, end, np.nan))
+    row |= {"reached": bool(noise and noise.reached), "iterations": noise.iterations if noise else 0}
+    row |= {
+        "rate_low": found.rates.low if found.rates else np.nan,
+        "rate_high": found.rates.high if found.rates else np.nan,
+    }
+    row["size_low"], row["size"], row["size_high"] = map(float, found.choice or [np.nan] * 3)
+    return {
+        "advice": pd.DataFrame([row]),
+        "problems": pd.DataFrame({"sentence": found.problems + found.notes or ["none"]}),
+    }
+
+
+def said() -> LongRecord:
+    """The advice, asked for once. Seconds decide how much of it there is, so no number of it is compared."""
+    numbers = "took noise_estimate noise_low noise_high b_crit_estimate b_crit_low b_crit_high iterations rate_low "
+    numbers += "rate_high size_low size size_high reached sentence"
+    return remember_long("advised", advice, pairs(), tolerance=dict.fromkeys(numbers.split()))

@@ -33,6 +33,7 @@ doctor:  ## is everything here that the course needs? a line each: OK, or what t
 	@if test -x $(BIN)/python; then $(BIN)/python -m lib.doctor; else "$(PYTHON)" -m lib.doctor; fi
 
 book: _build/html/.up-to-date  ## execute the lessons and render _build/html
+	@$(BIN)/python tools/archive.py
 	@$(BIN)/python -c 'from pathlib import Path; print("The book is ready: open", Path("_build/html/index.html").resolve().as_uri())'
 
 _build/html/.up-to-date: .venv/installed $(BOOK)

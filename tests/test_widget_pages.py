@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from test_pages import CONTENT, HTML, PAGES, named
 
 from lib import records
+from lib.explain import explain
 from lib.plan import TrainingPlan
 from lib.statistics import critical_batch_size
 
@@ -128,6 +129,36 @@ def test_batch_slicer_walks_through_a_run(opened):
     )
     expect(slicer.get_by_role("button", name="Play")).to_be_visible()
     expect(slicer.get_by_role("status")).to_contain_text("6 of 6 iterations")
+
+
+def test_explain_my_number(opened):
+    tab = opened(HTML / "explain.html")
+    widget = tab.get_by_role("region", name="Explain my number")
+    said, word = widget.locator(".explained"), widget.get_by_role("textbox", name="The number")
+    expect(said.locator("p").first).to_have_text(
+        explain(294, 9_400, batch_size=8, accumulation_steps=12, epochs=3, framework="transformers").found[0].because
+    )
+    expect(said).to_contain_text("Before 4.52 it would show 291.")
+    word.fill("291")
+    word.press("Enter")
+    expect(said).to_contain_text("Hugging Face Trainer before 4.52 shows it as global_step")
+    word.fill("1,875")
+    word.press("Tab")  # on to the samples
+    expect(said).to_contain_text("Nothing that is known here gives 1,875")
+    tab.keyboard.type("60000")
+    for name in ("Batch size B, per device", "Accumulation A", "Epochs E"):
+        field = widget.get_by_role("textbox", name=name)
+        field.click()
+        field.fill("")
+        field.press("Enter")
+    widget.get_by_role("combobox", name="Framework").select_option(label="Keras")
+    first = explain(1_875, 60_000, framework="keras").found[0]
+    expect(said.locator("p").first).to_have_text(first.because)
+    expect(said.locator("li").first).to_have_text(str(first.sources[0]))
+    expect(widget.get_by_role("status")).to_have_text(first.because)
+    word.fill("1.5")
+    word.press("Enter")
+    expect(said).to_have_text("The number is 1.5, but it must be a whole number.")
 
 
 def test_path_viewer(opened):

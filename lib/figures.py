@@ -61,11 +61,19 @@ def new(rows: int = 1, columns: int = 1, height: float = 2.9, width: float = 6.0
     return figure, figure.subplots(rows, columns, **subplots)
 
 
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 class PlainNumbers(LogFormatterSciNotation):
-    """Numbers of a logarithmic axis as 1,000 and 0.01: an exponent is too small to be read on a telephone."""
+    """Numbers of a logarithmic axis as 1,000 and 0.01, and only the long ones as 10⁸: small exponents are hard to read."""
 
     def __call__(self, x, pos=None):
-        return f"{x:,.10g}" if super().__call__(x, pos) else ""
+        if not super().__call__(x, pos):
+            return ""
+        if 1e-4 <= x < 1e6:
+            return f"{x:,.10g}"
+        digits, power = f"{x:.0e}".split("e")
+        return ("" if digits == "1" else f"{digits}·") + f"10{str(int(power)).translate(RAISED)}"
 
 
 class Shown:

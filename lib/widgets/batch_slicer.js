@@ -126,7 +126,7 @@ function render({ model, el }) {
     const inOne = plan({ ...choices, num_samples: num_samples * epochs, epochs: 1 }).total_iterations;
     return epochs === 1 || inOne === undefined || inOne === total_iterations ? ""
       : `Each epoch starts anew: ${epochs} times ${written(iterations_per_epoch)} is ${written(total_iterations)}. `
-        + `Its ${written(num_samples * epochs)} samples in one row would make ${written(inOne)}. `;
+        + `In one row, all ${written(num_samples * epochs)} samples would make ${written(inOne)}. `;
   }
 
   function draw() {

@@ -106,37 +106,23 @@ class FourClocks(Widget):
                     f"in {CLOCKS[name]}"
                     for name, *_ in self.clocks
                 ]
-                said += f" First to {label} {self.targets[value]}: {', '.join(firsts)}."
+                said += f" First to {label} {self.targets[value]}, in the mean of the seeds: {', '.join(firsts)}."
         return said
 
     def details(self) -> str:
+        races = [value for value, _ in self.values if value in self.targets]
+        labels = dict(self.values)
         head = ["batch size"]
-        for value, label in self.values:
-            if value in self.targets:
-                head += [f"{clock} to {label} {self.targets[value]}" for _, clock, _ in self.clocks]
-        head += [f"{label} at the end" for _, label, _ in self.clocks]
-        head += [f"{label} at the end, mean and 95 % interval" for _, label in self.values]
+        head += [f"{clock} to {labels[value]} {self.targets[value]}" for value in races for _, clock, _ in self.clocks]
+        head += [] if races else [f"{label} at the end" for _, label, _ in self.clocks]
+        head += [f"{label} at the end, mean and 95 % interval" for label in labels.values()]
         rows = []
         for one in self.series:
-            finished = [
-                _amount(one["finish"][value][name])
-                for value, _ in self.values
-                if value in self.targets
-                for name, _, _ in self.clocks
-            ]
-            ends = [
-                f"{one[name][-1]:,.4g}" if one[name][-1] < 1_000 else f"{one[name][-1]:,.0f}"
-                for name, _, _ in self.clocks
-            ]
-            found = [{part: numbers[-1] for part, numbers in one[name].items()} for name, _ in self.values]
-            rows.append(
-                [
-                    f"{one['batch_size']:,}",
-                    *finished,
-                    *ends,
-                    *("{mean:.3f} ({low:.3f} to {high:.3f})".format(**each) for each in found),
-                ]
-            )
+            row = [f"{one['batch_size']:,}"]
+            row += [_amount(one["finish"][value][name]) for value in races for name, *_ in self.clocks]
+            row += [] if races else [_number(one[name][-1]) for name, *_ in self.clocks]
+            found = [{part: numbers[-1] for part, numbers in one[name].items()} for name in labels]
+            rows.append([*row, *("{mean:.3f} ({low:.3f} to {high:.3f})".format(**each) for each in found)])
         return _table(head, rows)
 
 
@@ -156,12 +142,18 @@ def _finish(group: pd.DataFrame, value: str, target: float, clocks: list[str], l
     return {clock: {part: float(one[part]) for part in ("mean", "low", "high")} for clock, one in found.items()}
 
 
+def _number(amount: float) -> str:
+    """What a clock shows: whole from 1,000 on, with three digits below."""
+    return f"{amount:,.0f}" if amount >= 1_000 else f"{amount:,.3g}"
+
+
 def _amount(found: dict) -> str:
     """A mean and its interval as text."""
-    if not found:
-        return "not reached in every run"
-    mean, low, high = (f"{number:,.0f}" if number >= 1_000 else f"{number:,.3g}" for number in found.values())
-    return f"{mean} ({low} to {high})"
+    return (
+        "{mean} ({low} to {high})".format(**{part: _number(amount) for part, amount in found.items()})
+        if found
+        else "not reached in every run"
+    )
 
 
 class StepsToTarget(Widget):

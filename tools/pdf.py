@@ -87,8 +87,8 @@ def join(pdfs: dict[Path, bytes], captions: dict[str | None, list[tuple[str, Pat
         parent = None
         for title, file in its:
             if parent is None and caption is not None:
-                parent = writer.add_outline_item(caption, first[file])
-            writer.add_outline_item(title, first[file], parent=parent)
+                parent = writer.add_outline_item(title=caption, page_number=first[file])
+            writer.add_outline_item(title=title, page_number=first[file], parent=parent)
     writer.compress_identical_objects()
     return writer
 

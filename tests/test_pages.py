@@ -99,7 +99,10 @@ def test_a_page_says_what_it_is(page):
     assert title.count("Epoch by epoch") == 1 and "<" not in title
     assert 20 <= len(field(page, "description")) <= 400 and "\\" not in field(page, "og:title")
     assert field(page, "og:description") == field(page, "description")
-    assert (page.parent / field(page, "og:image")).resolve() == HTML / "_static/card.png"
+    card = field(page, "og:image")  # an address where _config.yml has html_baseurl, else a file
+    assert (
+        card.endswith("/_static/card.png") if ":" in card else (page.parent / card).samefile(HTML / "_static/card.png")
+    )
     assert field(page, "og:image:alt")
 
 

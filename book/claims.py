@@ -61,7 +61,8 @@ def score(page: str = "") -> str:
     for verdict in VERDICTS:
         kind = verdict.replace(" ", "-")
         parts += f'<span class="{kind}" style="flex-grow: {number[verdict]}">{number[verdict]}</span>'
-        keys += f'<li class="{kind}"><a href="{page}?verdict={kind}"><strong>{number[verdict]}</strong> {said[verdict]}</a></li>'
+        link = f'<a href="{page}?verdict={kind}"><strong>{number[verdict]}</strong> {said[verdict]}</a>'
+        keys += f'<li class="{kind}">{link}</li>'
     return (
         f'<div class="score"><p>Of <strong>{number.total()}</strong> statements:</p>'
         f'<div class="bar" aria-hidden="true">{parts}</div><ul>{keys}</ul></div>'

@@ -49,8 +49,9 @@ def faster_turns_round() -> str:
     ratios = {clock: max(values.values()) / min(values.values()) for clock, values in first.items()}
     return finding(
         "“Faster” turns round.",
-        f"To the same loss, batch size {LARGE:,} needs {ratios['iteration']:.0f} times fewer iterations than {SMALL}, and "
-        f"{ratios['samples']:.0f} times more samples. [Lesson 7](lessons/07-four-clocks.md) has the other two clocks.",
+        f"To the same loss, batch size {LARGE:,} needs {ratios['iteration']:.0f} times fewer iterations than {SMALL}, "
+        f"and {ratios['samples']:.0f} times as many samples, each at its own best learning rate. "
+        f"[Lesson 7](lessons/07-four-clocks.md) has the other two clocks.",
         figure,
         f"Bars: to training loss 1.0 batch size {SMALL} needs {first['iteration'][SMALL]:,.0f} iterations and "
         f"{first['samples'][SMALL]:,.0f} samples, batch size {LARGE:,} {first['iteration'][LARGE]:,.0f} iterations and "
@@ -64,9 +65,7 @@ def saving_ends() -> str:
     mean = steps[steps["target"] == 1.0].groupby("batch_size")["iteration"].mean()
     early, late = mean.iloc[0] / mean.iloc[1], mean.iloc[-2] / mean.iloc[-1]
     if not early > 1.5 > 1.25 > late:
-        raise AssertionError(
-            f"The landing page says that the saving ends, but doubling divides by {early}, then {late}."
-        )
+        raise AssertionError(f"The landing page says the saving ends, but doubling divides by {early}, then {late}.")
     figure, axis = small_figure()
     axis.loglog(mean.index, mean, color=figures.COLORS[0], marker="o", markersize=3)
     axis.loglog(mean.index[:6], mean.iloc[0] * mean.index[0] / mean.index[:6], ":", color=figures.COLORS[4], marker="",
@@ -103,11 +102,11 @@ def noise_halves() -> str:
     axis.minorticks_off()
     return finding(
         "Four times the batch, half the noise.",
-        f"From batch size {small} to {large} the gradient's standard deviation is divided by {ratio:.2f}. Four times the "
-        f"work buys one factor of two. [Lesson 5](lessons/05-gradient-noise.md) measures it.",
+        f"From batch size {small} to {large} the gradient's standard deviation is divided by {ratio:.2f}. Four times "
+        f"the work buys one factor of two. [Lesson 5](lessons/05-gradient-noise.md) measures it.",
         figure,
-        f"A falling straight line on logarithmic axes: the standard deviation of the gradient from {noise.iloc[0]:.2f} at "
-        f"batch size {noise.index[0]:,} to {noise.iloc[-1]:.2f} at {noise.index[-1]:,}.",
+        f"A falling straight line on logarithmic axes: the standard deviation of the gradient from {noise.iloc[0]:.2f} "
+        f"at batch size {noise.index[0]:,} to {noise.iloc[-1]:.2f} at {noise.index[-1]:,}.",
     )
 
 

@@ -7,11 +7,11 @@ import nbclient
 import nbformat
 import pytest
 from myst_nb.core.render import MimeData, load_mime_renders
+from test_prose import computed, numbers
 
 from book.benchmark import benchmark
 from book.claims import BoxData, boxes, contradictions, of_note, read_claims, read_contradictions, score, summary
 from lib.claims import MIME, VERDICTS, ClaimTested
-from test_prose import computed, numbers
 
 ROOT = Path(__file__).resolve().parents[1]
 CLAIMS = read_claims()

@@ -51,16 +51,8 @@ def describe(app, pagename, templatename, context, doctree):
         ("name", "twitter:card", "summary_large_image"),
     ]
     if address:
-        fields.append(
-            (
-                "property",
-                "og:url",
-                urljoin(address, context["pathto"](pagename) if pagename == "404" else f"{pagename}.html"),
-            )
-        )
+        fields.append(("property", "og:url", urljoin(address, f"{pagename}.html")))
     tags = [f'<meta {kind}="{name}" content="{html.escape(text)}" />' for kind, name, text in fields]
-    if pagename == "404" and address:  # shown at any depth
-        tags.insert(0, f'<base href="{html.escape(address)}" />')
     context["metatags"] = "\n    ".join([context.get("metatags", ""), *tags])
 
 

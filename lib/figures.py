@@ -13,6 +13,7 @@ import matplotlib as mpl
 import pandas as pd
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 from matplotlib.ticker import LogFormatterSciNotation
 
@@ -101,8 +102,9 @@ class Shown:
         return f"Figure: {self.alt}"
 
     def _repr_html_(self) -> str:
+        narrow = ' style="max-width: 26rem"' if self.figure.get_figwidth() < 5 else ""
         return (
-            f'<figure class="course-figure">{self.svg()}<figcaption>{html.escape(self.caption)}</figcaption>'
+            f'<figure class="course-figure"{narrow}>{self.svg()}<figcaption>{html.escape(self.caption)}</figcaption>'
             f"{_details(self.data)}</figure>"
         )
 
@@ -126,6 +128,33 @@ class Shown:
             count=1,
         )
         return re.sub(r"\s*\n\s*", " ", svg).strip()
+
+
+def flow_chart(boxes: list[tuple[str, str]], alt: str, caption: str, back: str = "") -> Shown:
+    """Boxes from top to bottom with arrows between them, two lines of text in each; readable on a telephone.
+
+    Parameters
+    ----------
+    back : str, optional
+        When one goes back from the last box to the first: the words along that arrow.
+    """
+    figure, axis = new(width=3.9, height=0.78 * len(boxes))
+    axis.set(xlim=(0, 10.6), ylim=(len(boxes) - 0.55, -0.45))
+    axis.axis("off")
+    for place, (first, second) in enumerate(boxes):
+        color = COLORS[place % 2]
+        frame = {"boxstyle": "round,pad=0.02,rounding_size=0.12", "facecolor": "none", "edgecolor": color}
+        axis.add_patch(FancyBboxPatch((0.2, place - 0.3), 9.2, 0.6, linewidth=1.4, mutation_aspect=0.3, **frame))
+        axis.text(0.5, place - 0.11, first, va="center", fontsize=10)
+        axis.text(0.5, place + 0.13, second, va="center", fontsize=10)
+        if place:
+            axis.annotate("", (4.8, place - 0.32), (4.8, place - 0.68), arrowprops={"arrowstyle": "->", "color": INK})
+    if back:
+        last = len(boxes) - 1
+        axis.plot([9.4, 10.0, 10.0], [last, last, 0], color=INK, linewidth=1, linestyle="-", marker="")
+        axis.annotate("", (9.4, 0), (10.0, 0), arrowprops={"arrowstyle": "->", "color": INK, "shrinkA": 0})
+        axis.text(10.3, last / 2, back, rotation=90, va="center", ha="center", fontsize=9)
+    return Shown(figure, alt, caption)
 
 
 def _make_readable(figure: Figure) -> None:

@@ -20,6 +20,7 @@ from lib.long_records import LongRecord, Tolerance, remember_long
 from lib.recipe import Recipe
 from lib.replicas import StackedReplicas
 from lib.sampling import epoch_order
+from lib.statistics import critical_batch_size
 from lib.texts import windows
 from lib.transformer import Transformer
 from lib.workload import Workload, next_token
@@ -208,7 +209,7 @@ def rates_tried(device: str = "cpu") -> LongRecord:
     return remember_long(f"token-rates{SUFFIX[device]}", curves, runs, tolerance=TOLERANCE["float32"])
 
 
-def chosen(tried: pd.DataFrame, targets: dict[str, float]) -> pd.DataFrame:
+def chosen(tried: pd.DataFrame) -> pd.DataFrame:
     """The best learning rate of each batch size for each target: least median iterations, if all seeds arrive.
 
     Parameters
@@ -249,7 +250,7 @@ def steps_of(record: LongRecord, targets: dict[str, float]) -> pd.DataFrame:
 def steps_to_targets(device: str = "cpu") -> LongRecord:
     """Curves with five other seeds, on other tokens, at the rates that :func:`rates_tried` chose."""
     levels = targets()
-    best = chosen(steps_of(rates_tried(device), levels), levels)
+    best = chosen(steps_of(rates_tried(device), levels))
     runs = [
         {"batch_size": size, "learning_rates": sorted(set(best["learning_rate"][best["batch_size"] == size]))}
         | {"seeds": REPORTING, "iterations": iterations, "stream": 2, "device": device}
@@ -266,3 +267,51 @@ def in_float64() -> LongRecord:
         for size, rate, iterations in ((1, 0.0015, 600), (16, 0.006, 150), (256, 0.024, 20))
     ]
     return remember_long("token-float64", curves, runs, tolerance=TOLERANCE["float64"])
+
+
+# What they say -----------------------------------------------------------------------------------
+
+
+def fits(steps: pd.DataFrame, subsets: dict[str, list[int]]) -> pd.DataFrame:
+    """The critical batch size in tokens for each target, fitted to several subsets of the batch sizes.
+
+    Parameters
+    ----------
+    steps : pandas.DataFrame
+        From :func:`steps_of`, one learning rate for each target and batch size.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``target``, ``sizes`` (the subset's name), ``tokens``, ``low``, ``high``, ``s_min``, and ``largest_error`` of
+        the law: the largest distance of a mean from it, as a ratio.
+    """
+    rows = []
+    for target, name in itertools.product(steps["target"].unique(), subsets):
+        here = steps[(steps["target"] == target) & steps["batch_size"].isin(subsets[name])]
+        fit = critical_batch_size(here)
+        mean = np.exp(np.log(here["iteration"]).groupby(here["batch_size"]).mean())
+        error = np.abs(np.log(mean / fit(mean.index))).max()
+        sizes = LENGTH * np.array([fit.b_crit.estimate, fit.b_crit.low, fit.b_crit.high])
+        rows.append((target, name, *sizes, fit.s_min.estimate, float(np.exp(error))))
+    return pd.DataFrame(rows, columns=["target", "sizes", "tokens", "low", "high", "s_min", "largest_error"])
+
+
+def best_rates(tried: pd.DataFrame) -> pd.DataFrame:
+    """The learning rate of fewest iterations, between those that were tried, for each target and batch size.
+
+    The vertex of a parabola through log median iterations at the best rate and its two neighbours, in log rate; the
+    best rate itself where a neighbour is missing or did not arrive. ``between`` says which.
+    """
+    rows = []
+    for (target, size), here in tried.groupby(["target", "batch_size"], sort=False):
+        scores = np.log(here.groupby("learning_rate")["iteration"].median())
+        best = int(scores.to_numpy().argmin())
+        rate, between = float(scores.index[best]), False
+        if 0 < best < len(scores) - 1 and np.isfinite(scores.iloc[best - 1 : best + 2]).all():
+            left, middle, right = scores.iloc[best - 1 : best + 2]
+            curvature = left - 2 * middle + right
+            step = scores.index[best + 1] / scores.index[best]
+            rate, between = rate * step ** ((left - right) / (2 * curvature)), True
+        rows.append((target, size, rate, between))
+    return pd.DataFrame(rows, columns=["target", "batch_size", "learning_rate", "between"])

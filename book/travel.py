@@ -112,13 +112,10 @@ def on_gpu() -> Markdown:
     there = {(cell.workload, cell.claim.name): cell.verdict for cell in cells("cuda")}
     if not there:
         return Markdown("No GPU has run this yet. `make gpu` does, and keeps records of its own.")
-    other = [
-        f"{claim} on {workload}" for workload, claim in there if there[workload, claim] != on_cpu.get((workload, claim))
-    ]
+    other = [f"{claim} on {name}" for name, claim in there if there[name, claim] != on_cpu.get((name, claim))]
     gpu = next(iter(records("cuda").values())).provenance["machine"]["gpu"]
-    return Markdown(
-        f"On {gpu}, {len(there) - len(other)} of {len(there)} verdicts are the same. Others: {', '.join(other) or 'none'}."
-    )
+    same = f"On {gpu}, {len(there) - len(other)} of {len(there)} verdicts are the same."
+    return Markdown(f"{same} Others: {', '.join(other) or 'none'}.")
 
 
 def provenance(workload: str, again: bool = True) -> Markdown:
@@ -183,8 +180,12 @@ def at_equal_length(its: Runs) -> pd.DataFrame:
     """The mean test score of the runs of equal length, by what was held fixed."""
     rows = []
     for schedule in travel.SCHEDULES:
-        panels = [("as is, equal epochs", "epochs", its.fixed), ("tuned, equal epochs", "epochs", "best mean")]
-        for name, kind, rule in [*panels, ("tuned, equal iterations", "iterations", "best mean")]:
+        panels: list[tuple[str, str, str | float]] = [
+            ("as is, equal epochs", "epochs", its.fixed),
+            ("tuned, equal epochs", "epochs", "best mean"),
+        ]
+        panels.append(("tuned, equal iterations", "iterations", "best mean"))
+        for name, kind, rule in panels:
             for size in its.sizes(kind, schedule=schedule):
                 score = its.reported(size, kind, schedule=schedule, rule=rule)["score"].mean()
                 rows.append({"runs": f"{name}, {schedule}", "batch size": size, "test score": score})

@@ -2,12 +2,13 @@
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn import functional as F
 
 from lib import models
 from lib.data import Dataset, digits, mnist1d
+from lib.language import language
 from lib.sampling import generator
+from lib.texts import windows
+from lib.transformer import Transformer
 from lib.workload import Workload, classification, next_token, regression
 
 
@@ -51,43 +52,10 @@ def friedman(num_train: int = 4_000, num_held: int = 1_000, seed: int = 0) -> Wo
 
 
 def tokens(num_train: int = 1_000, num_held: int = 200, length: int = 32, seed: int = 0) -> Workload:
-    """Next tokens of a language of 16 words, each of which depends on the two before it, by a small transformer."""
-    rng = generator(seed)
-    likely = rng.dirichlet(np.full(16, 0.2), size=(16, 16)).cumsum(-1)
-    rows = np.zeros((num_train + 2 * num_held, length + 1), np.int64)
-    rows[:, :2] = rng.integers(16, size=(len(rows), 2))
-    for t in range(2, length + 1):
-        draws = rng.uniform(size=(len(rows), 1))
-        rows[:, t] = (likely[rows[:, t - 2], rows[:, t - 1]] < draws).sum(1).clip(max=15)
-    x, y = rows[:, :-1], rows[:, 1:]
-    data = Dataset("Two-word language", x[:num_train], y[:num_train], x[num_train:], y[num_train:])
-    return next_token(Transformer(16, length), data.hold_out(num_held))
-
-
-class Transformer(nn.Module):
-    """One block of causal attention with an MLP, between an embedding and its words' scores."""
-
-    def __init__(self, num_words: int, length: int, width: int = 32, heads: int = 4):
-        super().__init__()
-        self.heads = heads
-        self.word, self.place = nn.Embedding(num_words, width), nn.Embedding(length, width)
-        self.query_key_value, self.mix = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.before_attention, self.before_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width))
-        self.scores = nn.Linear(width, num_words)
-
-    def forward(self, words: torch.Tensor) -> torch.Tensor:
-        """Scores of shape (samples, T, words) for ``words`` of shape (samples, T)."""
-        x = self.word(words) + self.place.weight[: words.shape[1]]
-        x = x + self.mix(self.attention(self.query_key_value(self.before_attention(x))))
-        return self.scores(x + self.mlp(self.before_mlp(x)))
-
-    def attention(self, x: torch.Tensor) -> torch.Tensor:
-        samples, length, width = x.shape
-        query, key, value = x.view(samples, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        later = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
-        weights = (query @ key.mT / query.shape[-1] ** 0.5).masked_fill(later, -torch.inf)
-        return (F.softmax(weights, -1) @ value).transpose(1, 2).reshape(samples, length, width // 3)
+    """Next tokens of the course's synthetic language, rows of one stream, by a small transformer."""
+    x, y = windows(language().stream((num_train + 2 * num_held) * length + 1, seed), length)
+    data = Dataset("Synthetic language", x[:num_train], y[:num_train], x[num_train:], y[num_train:])
+    return next_token(Transformer(language().vocabulary, length), data.hold_out(num_held))
 
 
 WORKLOADS = {

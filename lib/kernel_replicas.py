@@ -9,7 +9,6 @@ samples that stay in the cache. It does what ``lib.training.train`` does.
 """
 
 import math
-from typing import Any
 
 import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401  loads the BLAS behind np.dot in Numba, so that its threads can be set
@@ -20,8 +19,9 @@ from torch.nn import functional as F
 
 from lib.evaluation import TRAINING_SAMPLES
 from lib.models import initialized
-from lib.recipe import OPTIMIZERS, Recipe
-from lib.replicas import EPSILON, Replicas
+from lib.optimizers import COMPILED, as_record, update
+from lib.recipe import Recipe
+from lib.replicas import Replicas
 from lib.workload import Workload, correct_classes
 
 BLOCK = 64  # samples whose activations fit the processor's cache
@@ -42,9 +42,6 @@ FIELDS = (
     "outputs",  # where its activations start in the workspace
 )
 LAYER = np.dtype([(name, np.int64) for name in FIELDS])
-COMPILED: dict[str, Any] = dict(
-    cache=True, nogil=True, boundscheck=False, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}
-)
 
 
 def as_layers(workload: Workload) -> np.ndarray | None:
@@ -235,44 +232,6 @@ def backward(layers, weights, gradient, x, y, rows, scale, rate, work, slopes):
                 for j in range(len(biases)):
                     biases[j] += slope[i, j]
     return loss
-
-
-OPTIMIZER = np.dtype([("kind", np.int64), *((name, float) for name in ("momentum", "beta1", "beta2", "decay"))])
-
-
-def as_record(recipe: Recipe) -> np.ndarray:
-    """A recipe's optimizer as one ``OPTIMIZER`` record; its kind is its number in ``OPTIMIZERS``."""
-    kind = OPTIMIZERS.index(recipe.optimizer)
-    return np.array([(kind, recipe.momentum, *recipe.betas, recipe.weight_decay)], OPTIMIZER)
-
-
-@njit(**COMPILED)
-def update(optimizer, iteration, rate, weights, gradient, velocity, squares):
-    """One step of an optimizer, as in ``torch.optim``."""
-    number = weights.dtype.type
-    momentum, decay = number(optimizer.momentum), number(optimizer.decay)
-    if optimizer.kind == 4:  # AdamW takes the decay off the weights
-        for k in range(len(weights)):
-            weights[k] -= rate * decay * weights[k]
-    elif decay > 0:
-        for k in range(len(weights)):
-            gradient[k] += decay * weights[k]
-    if optimizer.kind == 0:
-        for k in range(len(weights)):
-            weights[k] -= rate * gradient[k]
-    elif optimizer.kind < 3:
-        for k in range(len(weights)):
-            velocity[k] = momentum * velocity[k] + gradient[k]
-            ahead = gradient[k] + momentum * velocity[k] if optimizer.kind == 2 else velocity[k]
-            weights[k] -= rate * ahead
-    else:
-        beta1, beta2, epsilon = number(optimizer.beta1), number(optimizer.beta2), number(EPSILON)
-        step = number(rate / (1 - optimizer.beta1**iteration))
-        correction = number(math.sqrt(1 - optimizer.beta2**iteration))
-        for k in range(len(weights)):
-            velocity[k] += (1 - beta1) * (gradient[k] - velocity[k])
-            squares[k] = beta2 * squares[k] + (1 - beta2) * gradient[k] * gradient[k]
-            weights[k] -= step * velocity[k] / (math.sqrt(squares[k]) / correction + epsilon)
 
 
 @njit(**COMPILED)

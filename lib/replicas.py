@@ -2,13 +2,15 @@
 
 The replicas of a group differ in their seed and their learning rate. ``StackedReplicas``
 takes any network that ``torch.func.vmap`` takes, on any device: each operation is done for
-all replicas at once. ``lib.kernel_replicas`` is faster on the CPU for small networks of
-Linear, Conv1d and ReLU layers. Both do what ``lib.training.train`` does.
+all replicas at once. A model with a method ``stacked(weights, inputs)`` that does it itself,
+such as ``lib.transformer.Transformer``, is asked for that instead. ``lib.kernel_replicas`` is
+faster on the CPU for small networks of Linear, Conv1d and ReLU layers. Both do what ``lib.training.train`` does.
 """
 
 import copy
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,11 @@ from torch.func import functional_call, vmap
 from lib.devices import synchronize
 from lib.evaluation import TRAINING_SAMPLES
 from lib.models import initialized
+from lib.optimizers import EPSILON, as_record, update_each
 from lib.recipe import Recipe
 from lib.workload import Workload
 
-EPSILON = 1e-8  # of Adam, PyTorch's default
-EVALUATED = 16_000  # samples of all replicas together that are evaluated at once
+EVALUATED = 16_000  # samples (or tokens) of all replicas together that are evaluated at once
 STACKED = 600_000  # bytes that a batch keeps for its backward pass, up to which a CPU gains from stacking
 
 
@@ -100,7 +102,7 @@ class StackedReplicas(Replicas):
     def __init__(self, workload: Workload, recipe: Recipe, seeds: list[int], device: str):
         super().__init__(workload, recipe, seeds, device)
         models = [initialized(workload.model, seed) for seed in seeds]
-        self.model = copy.deepcopy(models[0]).to(self.device)
+        self.model: Any = copy.deepcopy(models[0]).to(self.device)
         self.parts = {name: p.shape for name, p in self.model.named_parameters()}
         rows = [torch.cat([p.detach().flatten() for p in model.parameters()]) for model in models]
         self.weights = torch.stack(rows).to(self.device)
@@ -112,16 +114,28 @@ class StackedReplicas(Replicas):
         self.units = workload.num_units(torch.from_numpy(workload.data.y_train))
         self.trained = torch.cat([torch.full((p.numel(),), p.requires_grad) for p in self.model.parameters()])
         self.trained = self.trained.to(self.device)
+        self.optimizer = as_record(recipe)[0]
 
     def keep(self, which: list[int]):
         super().keep(which)
         self.buffers = {name: values[which] for name, values in self.buffers.items()}
 
-    def outputs(self, weights: torch.Tensor, buffers: dict, x: torch.Tensor) -> torch.Tensor:
-        """What the network of one replica answers; changes its buffers where training does."""
-        parts = weights.split([shape.numel() for shape in self.parts.values()])
-        named = {name: part.view(shape) for (name, shape), part in zip(self.parts.items(), parts)}
-        return functional_call(self.model, (named, buffers), (x,))
+    def named(self, weights: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Rows of weights, (..., weights), as the parameters of the network by their names."""
+        parts = weights.split([shape.numel() for shape in self.parts.values()], dim=-1)
+        return {name: part.unflatten(-1, shape) for (name, shape), part in zip(self.parts.items(), parts)}
+
+    def each(self, function: Callable, weights: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> tuple[Any, dict]:
+        """``function(outputs, targets)`` for each replica, and the buffers, changed where training changes them."""
+        if hasattr(self.model, "stacked"):
+            return vmap(function)(self.model.stacked(self.named(weights), x), y), self.buffers
+
+        def of_one(weights, buffers, x, y):
+            buffers = {name: values.clone() for name, values in buffers.items()}
+            outputs = functional_call(self.model, (self.named(weights), buffers), (x,))
+            return function(outputs, y), buffers
+
+        return vmap(of_one)(weights, self.buffers, x, y)
 
     def advance(self, orders: np.ndarray, which: np.ndarray, batch_size: int, rates: np.ndarray, rngs=None):
         x, y = self.samples_of["train"]
@@ -129,18 +143,13 @@ class StackedReplicas(Replicas):
         steps = torch.tensor(rates, dtype=self.weights.dtype, device=self.device)
         self.model.train()
 
-        def losses_of(weights, buffers, x, y):
-            buffers = {name: values.clone() for name, values in buffers.items()}
-            return self.workload.loss(self.outputs(weights, buffers, x), y), buffers
-
         for i, rows in enumerate(batches.split(batch_size, dim=1)):
             here = rows.to(self.device)
             inputs = x[here]
             if self.workload.augment:
                 inputs = torch.stack([self.workload.augment(part, rngs(k, i)) for k, part in enumerate(inputs)])
             weights = self.weights.detach().requires_grad_()
-            batch = (inputs[follows], y[here][follows])
-            losses, self.buffers = vmap(losses_of)(weights, self.buffers, *batch)
+            losses, self.buffers = self.each(self.workload.loss, weights, inputs[follows], y[here][follows])
             (gradient,) = torch.autograd.grad(losses.sum(), weights)
             units = self.units[rows].sum(1)[torch.from_numpy(which)]
             self.losses += losses.detach() * units.to(self.device)
@@ -149,7 +158,11 @@ class StackedReplicas(Replicas):
             self.update(gradient, steps[:, i : i + 1])
 
     def update(self, gradient: torch.Tensor, rate: torch.Tensor):
-        """One step of the optimizer, as in ``torch.optim``."""
+        """One step of the optimizer, as in ``torch.optim``; on the CPU in one pass over the weights of each replica."""
+        if self.device.type == "cpu" and self.trained.all():
+            rows = (values.numpy() for values in (self.weights, gradient, self.velocity, self.squares))
+            update_each(self.optimizer, self.iterations, rate[:, 0].numpy(), *rows)
+            return
         recipe, (beta1, beta2) = self.recipe, self.recipe.betas
         weights = self.weights
         if recipe.optimizer == "adamw":
@@ -167,31 +180,33 @@ class StackedReplicas(Replicas):
             step = self.velocity / (self.squares.sqrt() / correction + EPSILON) / (1 - beta1**self.iterations)
         self.weights = torch.where(self.trained, weights - rate * step, self.weights)
 
-    @torch.no_grad()
     def evaluate(self) -> list[dict]:
-        self.model.eval()
-        chunk = max(1, EVALUATED // len(self.weights))
-        workload, found = self.workload, {}
+        found = {name: self.mean_loss(name) for name in self.samples_of}
+        replicas = range(len(self.weights))
+        return [self.row({name: (losses[r], right[r]) for name, (losses, right) in found.items()}) for r in replicas]
 
-        def sums_of(weights, buffers, x, y):
-            outputs = self.outputs(weights, buffers, x)
+    @torch.no_grad()
+    def mean_loss(self, split: str) -> tuple[list[float], list[float]]:
+        """Loss and accuracy of each replica on a split, each unit weighing the same."""
+        self.model.eval()
+        workload, replicas = self.workload, len(self.weights)
+        chunk = max(1, EVALUATED // (replicas * (workload.tokens_per_sample or 1)))
+        x, y = self.samples_of[split]
+        end = TRAINING_SAMPLES if split == "train" else len(x)
+        loss: Any = 0  # a tensor, a number for each replica
+        correct: Any = 0
+        number = 0
+
+        def sums_of(outputs, y):
             correct = workload.correct(outputs, y) if workload.correct else torch.full((), math.nan)
             return workload.loss(outputs, y), correct
 
-        for name, (x, y) in self.samples_of.items():
-            end = TRAINING_SAMPLES if name == "train" else len(x)
-            loss: Any = 0  # a tensor, a number for each replica
-            correct: Any = 0
-            number = 0
-            for x_chunk, y_chunk in zip(x[:end].split(chunk), y[:end].split(chunk)):
-                if units := int(workload.num_units(y_chunk).sum()):
-                    losses, right = vmap(sums_of, in_dims=(0, 0, None, None))(
-                        self.weights, self.buffers, x_chunk, y_chunk
-                    )
-                    loss, correct, number = loss + losses * units, correct + right, number + units
-            found[name] = (loss / number).tolist(), (correct / number).tolist()
-        splits = range(len(self.weights))
-        return [self.row({name: (losses[r], right[r]) for name, (losses, right) in found.items()}) for r in splits]
+        for x_chunk, y_chunk in zip(x[:end].split(chunk), y[:end].split(chunk)):
+            if units := int(workload.num_units(y_chunk).sum()):
+                same = (part.expand(replicas, *part.shape) for part in (x_chunk, y_chunk))
+                (losses, right), _ = self.each(sums_of, self.weights, *same)
+                loss, correct, number = loss + losses * units, correct + right, number + units
+        return (loss / number).tolist(), (correct / number).tolist()
 
 
 def can_be_stacked(workload: Workload, recipe: Recipe) -> bool:

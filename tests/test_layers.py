@@ -11,22 +11,23 @@ NUMBERS = {"numpy", "scipy", "pandas"}
 # From the ground up: a floor's name, its modules ("name.*" is a package with all in it), and the packages that they
 # may need beside the standard library. A new module gets a place here.
 FLOORS = [
-    ("plan", "plan loading ramps tokens frameworks.* claims checks files sources", set()),
-    ("order, data, statistics", "sampling data statistics fingerprint", NUMBERS | {"sklearn", "mnist1d"}),
+    ("plan", "plan loading ramps tokens frameworks.* explain doctor claims checks files sources", set()),
+    ("order, data, statistics", "sampling data statistics fingerprint language", NUMBERS | {"sklearn", "mnist1d"}),
     ("homework", "homework.*", {"numpy", "IPython", "traitlets"}),
     ("widgets", "widgets.*", NUMBERS | {"anywidget", "traitlets"}),
-    ("what is trained, and how", "models accumulation workload catalog recipe", NUMBERS | {"torch"}),
+    ("what is trained, and how", "models transformer accumulation workload texts catalog recipe", NUMBERS | {"torch"}),
     ("one run", "progress evaluation devices checkpoint training", NUMBERS | {"torch", "tqdm"}),
     (
         "thousands of runs",
-        "replicas kernel_replicas profiling sweep noise_scale distributed",
+        "optimizers replicas kernel_replicas profiling sweep noise_scale distributed",
         NUMBERS | {"torch", "tqdm", "numba", "joblib", "threadpoolctl"},
     ),
     (
         "records and figures",
-        "records long_records figures",
+        "records long_records figures tables",
         NUMBERS | {"filelock", "tqdm", "matplotlib", "cycler"},
     ),
+    ("advice", "advise.*", NUMBERS | {"torch", "yaml"}),
     ("experiments", "experiments.*", NUMBERS | {"torch", "tqdm", "joblib"}),
 ]
 LIB = Path(__file__).resolve().parents[1] / "lib"

@@ -1,12 +1,15 @@
 """Do the verdicts travel: planted cases whose answer is known, the rules, the records and the page."""
 
 import math
+import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from book import travel as book
 from lib.data import Dataset
 from lib.experiments import travel, verdicts
 from lib.experiments.travel import CHOOSING, REPORTED, STEP, TABLES, WORKLOADS, cell, choices, scatter, searched
@@ -246,3 +249,77 @@ def test_a_gpu_has_records_of_its_own(monkeypatch):
         make()
     assert set(asked) == {f"travel-{w}{end}" for w in WORKLOADS for end in ("", "-cuda")}
     assert asked["travel-mlp-cuda"][0]["device"] == "cuda" and asked["travel-mlp"][0]["device"] == "cpu"
+
+
+# The records
+
+
+@pytest.fixture(scope="module", params=WORKLOADS)
+def record(request):
+    """The record of a workload, as the page reads it."""
+    return book.records()[request.param]
+
+
+def test_a_record_holds_every_rate_that_was_tried_and_none_is_best_on_an_edge(record):
+    settings, table = record.runs, record.tables["runs"]
+    assert set(table["run"]) == {number for number, each in enumerate(settings) if each["part"] == "runs"}
+    for number, runs in table.groupby("run"):
+        chosen, reported = (runs[runs["stage"] == stage] for stage in ("chosen", "reported"))
+        assert (set(chosen["seed"]), set(reported["seed"])) == (set(CHOOSING), set(REPORTED))
+        rates = sorted(chosen["learning_rate"].unique())
+        assert (
+            np.allclose(np.diff(np.log(rates)), math.log(STEP)) and (chosen.groupby("learning_rate").size() == 5).all()
+        )
+        rules = choices(chosen)
+        for rule in ("best mean", "best median"):
+            assert rates[0] < rules[rule] < rates[-1]
+        fixed = settings[number]["settings"].get("fixed")
+        assert np.allclose(
+            sorted(reported["learning_rate"].unique()), sorted({*rules.values(), *([fixed] if fixed else [])})
+        )
+
+
+def test_the_rate_for_all_sizes_is_what_a_search_at_the_smallest_finds_or_near_it(record):
+    runs = Runs(record.tables, record.runs)
+    rate = choices(runs.chosen(runs.sizes("epochs")[0], "epochs"))["best mean"]
+    assert 1 / STEP**2 <= runs.fixed / rate <= STEP**2
+
+
+# The page
+
+
+def test_the_matrix_has_every_claim_and_every_workload_and_leads_to_each_cell():
+    page = book.matrix().data + "".join(book.effects(workload).data for workload in book.records())
+    head, *rows = re.findall("<tr>.*?</tr>", book.matrix().data)
+    assert [re.sub("<.*?>", "", each) for each in re.findall("<th.*?</th>", head)][1:] == [
+        design.title for design in WORKLOADS.values()
+    ]
+    assert len(rows) == len(CLAIMS) and all(row.count("<td") == len(WORKLOADS) for row in rows)
+    links, ids = re.findall('href="#(.*?)"', page), re.findall(' id="(.*?)"', page)
+    assert sorted(links) == sorted(ids) and len(set(ids)) == len(ids) == len(book.cells())
+
+
+def test_a_workload_without_a_record_is_not_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(book, "records", lambda device="cpu": {})
+    monkeypatch.setattr(book, "cells", lambda device="cpu": [])
+    assert book.matrix().data.count("<td>not measured</td>") == len(CLAIMS) * len(WORKLOADS)
+    assert "make records" in book.provenance("mlp").data and "make gpu" in book.on_gpu().data
+
+
+def test_a_gpu_that_finds_otherwise_is_named(monkeypatch):
+    workload = next(iter(book.records()))
+    stand_in = book.records()[workload]
+    stand_in = replace(stand_in, provenance=stand_in.provenance | {"machine": {"gpu": "Abacus 9000"}})
+    cells = [cell for cell in book.cells() if cell.workload == workload]
+    there = [replace(cells[0], verdict="unheard of"), *cells[1:]]
+    monkeypatch.setattr(book, "records", lambda device="cpu": {workload: stand_in})
+    monkeypatch.setattr(book, "cells", lambda device="cpu": there if device == "cuda" else cells)
+    words = book.on_gpu().data
+    assert (
+        f"On Abacus 9000, {len(cells) - 1} of {len(cells)}" in words and f"{cells[0].claim.name} on {workload}" in words
+    )
+
+
+def test_every_claim_has_a_sentence():
+    lines = book.travels().data.splitlines()
+    assert len(lines) == len(CLAIMS) and all("](lessons/" in line for line in lines)

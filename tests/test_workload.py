@@ -20,6 +20,7 @@ from lib.recipe import Budget, Recipe
 from lib.sampling import epoch_order
 from lib.sweep import sweep
 from lib.training import train
+from lib.transformer import Transformer
 from lib.workload import Workload, classification, next_token, regression, workload
 
 pytestmark = pytest.mark.usefixtures("float64", "one_thread")
@@ -63,7 +64,7 @@ def test_a_kind_of_workload_is_short():
     for functions in (
         [catalog.batch_norm, catalog.shifted_and_noisy],
         [catalog.friedman],
-        [catalog.tokens, catalog.Transformer],
+        [catalog.tokens, Transformer],
     ):
         lines = "".join(inspect.getsource(function) for function in functions).splitlines()
         assert len([line for line in lines if line.strip()]) < 50  # with blank docstrings; the model takes half

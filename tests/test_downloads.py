@@ -17,6 +17,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from test_build import Book
+from test_pages import HTML
 from test_twins import LESSON, ROOT
 
 from lib.files import write_atomically
@@ -65,7 +66,7 @@ def with_address(book, address):
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory):
-    """The Python of an empty environment that sees the course's packages, so that no index is asked, but not its lib."""
+    """The Python of an empty environment that sees the course's packages, so no index is asked, but not its lib."""
     folder = tmp_path_factory.mktemp("empty")
     venv.create(folder, symlinks=os.name != "nt", with_pip=False)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -185,13 +186,40 @@ def test_the_zip_of_the_course_holds_what_git_tracks(tmp_path):
     assert not [name for name in names if "__pycache__" in name or ".git/" in name]
 
 
-@pytest.mark.parametrize("name", ["02-iteration", "12-gradient-accumulation"])
+@pytest.mark.parametrize("name", ["02-iteration"])
 def test_a_lesson_of_the_course_runs_from_its_zip(empty, tmp_path, name):
     with zipfile.ZipFile(archive.write(ROOT, tmp_path)) as zipped:
         zipped.extractall(tmp_path)
     text = downloads.notebook(ROOT / f"lessons/{name}.ipynb", "")
     code, printed, error = run_alone(empty, write_atomically(tmp_path / f"{name}.ipynb", text), tmp_path / "mine")
     assert code == 0 and printed, error
+
+
+def test_packages_that_are_missing_are_named_and_not_fetched(tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/plan.py").touch()
+    shutil.copy(ROOT / "requirements.txt", tmp_path)
+    cell = downloads.FIRST_CELL.read_text(encoding="utf-8")
+    command = [sys.executable, "-S", "-c", cell.replace("import lib.plan", "import lib.nothing")]  # -S: no packages
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8")
+    said = f"NotYet: ipywidgets is not installed; install what {tmp_path / 'requirements.txt'} names."
+    assert done.returncode != 0 and done.stderr.strip().endswith(said)
+
+
+LESSONS = sorted((ROOT / "lessons").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("twin", LESSONS, ids=lambda path: path.stem)
+def test_every_lesson_of_the_book_offers_its_notebook(twin):
+    page, served = HTML / f"lessons/{twin.stem}.html", HTML / f"_sources/lessons/{twin.name}"
+    assert f'href="../_sources/lessons/{twin.name}"' in page.read_text(encoding="utf-8")
+    assert "find_the_course('')" in nbformat.read(served, as_version=4).cells[0].source
+
+
+def test_the_landing_page_offers_the_course_and_its_checksum():
+    page = (HTML / "index.html").read_text(encoding="utf-8")
+    for name in ("epoch-by-epoch.zip", "epoch-by-epoch.zip.sha256"):
+        assert f'<a href="{name}">' in page and (HTML / name).stat().st_size > 80
 
 
 @pytest.mark.parametrize("address, words", [("ftp://x", "must be an address"), ("my book", "must be an address")])

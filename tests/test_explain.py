@@ -91,7 +91,7 @@ def test_a_planted_run_is_found(way, label):
         number = shown_by(way, answer, label)
         if number < 1:
             continue
-        name = None if planted % 3 == 0 and len(known) >= len(way.letters) - 1 else way.framework
+        name = None if len(known) >= max(2, len(way.letters) - 1) else way.framework
         explained = explain(number, run["N"], framework=name, **known)
         if shown == Shown("epochs") and "epochs" not in known:
             assert way.framework in {source.framework for source in explained.asked} or way.given

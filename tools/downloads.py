@@ -72,7 +72,7 @@ def offer_more(app, pagename, templatename, context, doctree):
                 {
                     "type": "link",
                     "url": context["pathto"](f"{archive.NAME}.zip", 1),
-                    "text": ".zip",
+                    "text": ".zip, the whole course",
                     "tooltip": "Download the whole course",
                     "icon": "fas fa-file-zipper",
                     "label": "download-course-button",

@@ -1,7 +1,16 @@
-# Lets this notebook run alone, as on Colab or Kaggle: finds or fetches the course. Where it is installed, nothing is done.
+# Lets this notebook run alone, as on Colab or Kaggle: it finds or fetches the course, unless that is installed.
 def find_the_course(address):
-    import hashlib, importlib, importlib.metadata, io, os, re, subprocess, sys, tempfile, urllib.request, zipfile  # noqa
+    import hashlib
+    import importlib.metadata
+    import io
+    import os
+    import re
+    import subprocess
+    import sys
+    import tempfile
+    import zipfile
     from pathlib import Path
+    from urllib.request import urlopen
 
     class NotYet(Exception):
         def _render_traceback_(self):  # the sentence alone
@@ -19,8 +28,8 @@ def find_the_course(address):
     if course is None and not address:
         raise NotYet("The course is not here: unzip epoch-by-epoch.zip beside this notebook, and run this cell again.")
     if course is None:
-        zipped = urllib.request.urlopen(address + "epoch-by-epoch.zip").read()
-        wanted = urllib.request.urlopen(address + "epoch-by-epoch.zip.sha256").read().decode().split()[0]
+        zipped = urlopen(address + "epoch-by-epoch.zip").read()
+        wanted = urlopen(address + "epoch-by-epoch.zip.sha256").read().decode().split()[0]
         if hashlib.sha256(zipped).hexdigest() != wanted:
             raise NotYet(f"What came from {address} is not whole; run this cell again.")
         with tempfile.TemporaryDirectory(dir=here) as unfinished:  # whole or not at all
@@ -34,16 +43,13 @@ def find_the_course(address):
         except importlib.metadata.PackageNotFoundError:
             missing.append(pin)
     if missing and not address:
-        raise NotYet(
-            f"{missing[0]} is not installed; run: {sys.executable} -m pip install -r {course}/requirements.txt"
-        )
+        raise NotYet(f"{missing[0]} is not installed; install what {course / 'requirements.txt'} names.")
     if missing:
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *missing], check=True)
     sys.path.insert(0, str(course))
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        filter(None, [str(course), os.environ.get("PYTHONPATH")])
-    )  # of other processes
-    importlib.invalidate_caches()
+    sys.modules.pop("lib", None)  # another one
+    others = os.environ.get("PYTHONPATH")  # processes that a lesson starts look here
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(course), others] if others else [str(course)])
 
 
 find_the_course("")

@@ -66,7 +66,7 @@ RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class PlainNumbers(LogFormatterSciNotation):
-    """Numbers of a logarithmic axis as 1,000 and 0.01, and only the long ones as 10⁸: small exponents are hard to read."""
+    """Numbers of a logarithmic axis as 1,000 and 0.01, and only long ones as 10⁸: exponents are hard to read."""
 
     def __call__(self, x, pos=None):
         if not super().__call__(x, pos):

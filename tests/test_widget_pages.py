@@ -225,14 +225,19 @@ def test_path_viewer(opened):
     press(viewer.get_by_role("slider", name="Learning rate"), "End")
     assert viewer.get_by_role("slider", name="Learning rate").input_value() == "1.2"
     assert float(distance.inner_text()) > 2 * before  # above 2/L full batch flies off
-    expect(viewer.locator(".clock")).to_contain_text("The walk diverges")
-    field = viewer.get_by_role("spinbutton", name="Learning rate")
-    field.fill("1.1")
-    field.press("Enter")
-    expect(viewer.locator(".clock")).to_contain_text("The walk diverges")
-    field.fill("0.2")
-    field.press("Enter")
-    expect(viewer.locator(".clock")).to_have_text("10 of 10 iterations in 10 epochs")
+    rate, size = (viewer.get_by_role("spinbutton", name=name) for name in ("Learning rate", "Batch size B"))
+    for batch_size, learning_rate, words in [
+        (200, 1.2, "The walk diverges: above a learning rate of 0.997, full batch"),
+        (200, 1.0, "The walk diverges"),
+        (200, 0.98, "10 of 10 iterations in 10 epochs"),
+        (20, 1.0, "The walk diverges: it ends farther from the bottom than it began"),
+        (1, 1.0, "The walk flies off"),
+        (1, 0.2, "2,000 of 2,000 iterations in 10 epochs"),
+    ]:
+        for field, value in ((size, batch_size), (rate, learning_rate)):
+            field.fill(str(value))
+            field.press("Enter")
+        expect(viewer.locator(".clock")).to_contain_text(words)
 
 
 def test_devices(opened):

@@ -465,6 +465,18 @@ def test_four_clocks_turn_around():
     assert expected_order("iteration")[0][0] == 160
 
 
+def test_the_path_viewer_knows_where_full_batch_diverges(shown):
+    feature, target = line_data()
+    inputs = np.column_stack([np.ones(len(feature)), feature])
+    limit = 2 / np.linalg.eigvalsh(inputs.T @ inputs / len(feature)).max()
+    for rate, diverges in [(0.98 * limit, False), (1.02 * limit, True)]:
+        viewer = PathViewer(feature, target, batch_size=len(feature), epochs=40, learning_rate=rate)
+        steps = np.linalg.norm(np.diff(viewer.path(), axis=0), axis=1)
+        assert (steps[-1] > steps[-2]) == diverges
+        said = shown(viewer).locator(".clock").inner_text()
+        assert (f"above a learning rate of {limit:.3f}" in said) == diverges == ("diverges" in said)
+
+
 def test_steps_to_target_asks_first(shown):
     tab = shown(StepsToTarget(*steps_and_law(), "a training loss of 1.8", least=3))
     found = steps_and_law()[1].b_crit

@@ -44,6 +44,13 @@ function contours({ feature, target, optimum }) {
   });
 }
 
+// The learning rate above which full batch swings wider with each iteration: 2 / the largest curvature of the bowl.
+function steepest({ feature }) {
+  const mean = of => feature.reduce((sum, x) => sum + of(x), 0) / feature.length;
+  const first = mean(x => x), second = mean(x => x * x);
+  return 2 / ((1 + second) / 2 + Math.hypot((1 - second) / 2, first));
+}
+
 // Whole numbers along both weights, with their lines.
 function axes() {
   const numbers = (from, to) => Array.from({ length: Math.floor(to) - Math.ceil(from) + 1 }, (_, i) => Math.ceil(from) + i);
@@ -61,7 +68,7 @@ function axes() {
 function render({ model, el }) {
   const problem = Object.fromEntries(["feature", "target", "orders", "start", "optimum"].map(
     name => [name, model.get(name)]));
-  const samples = problem.feature.length;
+  const samples = problem.feature.length, limit = steepest(problem);
   const controls = [
     number(model, "batch_size", "Batch size B", { max: samples }),
     number(model, "learning_rate", "Learning rate", { min: 0.02, max: 1.2, step: 0.02 }),
@@ -109,9 +116,11 @@ function render({ model, el }) {
     numbers.show({ iterations: at, samples: used[at], distance: distance < FAR ? distance.toFixed(3) : "out of sight" });
     const ended = at === path.length - 1, from = distanceTo(path[0]);
     clock.textContent = ended && lost ? "The walk flies off: this learning rate is too large for this batch size."
-      : ended && distance > from ? `The walk diverges: it began ${from.toFixed(3)} from the bottom and ends farther away. `
-        + "This learning rate is too large for this batch size."
-        : `${written(at)} of ${written(path.length - 1)} iterations` + (lost ? "" : ` in ${problem.orders.length} epochs`);
+      : size === samples && model.get("learning_rate") > limit
+        ? `The walk diverges: above a learning rate of ${limit.toFixed(3)}, full batch swings wider with each iteration.`
+        : ended && distance > from
+          ? `The walk diverges: it ends farther from the bottom than it began, ${distance.toFixed(3)} and not ${from.toFixed(3)}.`
+          : `${written(at)} of ${written(path.length - 1)} iterations` + (lost ? "" : ` in ${problem.orders.length} epochs`);
     const sentence = `Batch size ${size}, learning rate ${model.get("learning_rate")}: after ${written(at)} iterations `
       + (distance < FAR ? `${distance.toFixed(3)} from the bottom.` : "out of sight.");
     picture.setAttribute("aria-label", `A walk on a bowl-shaped loss surface. ${sentence}`);

@@ -88,7 +88,7 @@ def as_table(root: Path = ROOT) -> Markdown:
     for caption, pages in lessons(root).items():
         lines.append(f"| *{caption}* | |")
         for page in pages:
-            lines.append(f"| [{page.heading}]({page.name}.md) | {page.minutes} min |")
+            lines.append(f"| [{page.heading}]({page.name}.md) | {page.minutes}&nbsp;min |")
             total += page.minutes
-    lines.append(f"| *all* | {total // 60} h {total % 60} min |")
+    lines.append(f"| *all* | {total // 60}&nbsp;h {total % 60}&nbsp;min |")
     return Markdown("\n".join(lines))

@@ -8,11 +8,11 @@ from lib import figures, records
 SMALL, LARGE = 8, 2048  # of the recorded batch sizes
 
 
-def small_figure(height: float = 1.5):
+def small_figure(height: float = 1.4):
     """Figure and axes of a thumbnail: no grid, and letters that are readable at its size."""
-    figure, axis = figures.new(width=2.7, height=height)
+    figure, axis = figures.new(width=2.3, height=height)
     axis.grid(False)
-    axis.tick_params(labelsize=8, length=2)
+    axis.tick_params(labelsize=8.5, length=2)
     axis.xaxis.label.set_size(9)
     axis.yaxis.label.set_size(9)
     return figure, axis
@@ -43,8 +43,10 @@ def faster_turns_round() -> str:
             share = first[clock][size] / max(first[clock].values())
             axis.barh(place + offset, share, height=0.34, color=figures.COLORS[color], hatch="" if color == 0 else "//",
                       edgecolor="white", linewidth=0)  # fmt: skip
-            axis.text(share + 0.03, place + offset, f"B = {size:,}: {first[clock][size]:,.0f}", va="center", fontsize=8)
-    axis.set(yticks=[0, 1], yticklabels=["iterations", "samples"], xticks=[], xlim=(0, 1.75), ylim=(1.5, -0.5))
+            axis.text(
+                share + 0.03, place + offset, f"B = {size:,}: {first[clock][size]:,.0f}", va="center", fontsize=8.5
+            )
+    axis.set(yticks=[0, 1], yticklabels=["iterations", "samples"], xticks=[], xlim=(0, 2.3), ylim=(1.5, -0.5))
     axis.spines[["bottom"]].set_visible(False)
     ratios = {clock: max(values.values()) / min(values.values()) for clock, values in first.items()}
     return finding(

@@ -31,7 +31,10 @@ def test_a_lesson_is_listed_by_its_own_heading(tmp_path):
     first, second = contents.lessons(root)["Counting"]
     assert (first.heading, first.minutes, second.heading, second.minutes) == ("1 · Epoch: how often?", 1, "2 · So?", 3)
     table = contents.as_table(root).data
-    assert "| [1 · Epoch: how often?](lessons/first.md) | 1 min |" in table and "| *all* | 0 h 4 min |" in table
+    assert (
+        "| [1 · Epoch: how often?](lessons/first.md) | 1&nbsp;min |" in table
+        and "| *all* | 0&nbsp;h 4&nbsp;min |" in table
+    )
     assert "glossary" not in table
     (root / "lessons/second.md").write_text("no heading", encoding="utf-8")
     with pytest.raises(ValueError, match="second.md has no heading"):

@@ -1,6 +1,7 @@
 """A bibliography whose entries begin with what a citation shows: *Shallue et al., 2019*, in alphabetical order."""
 
 from pybtex.plugin import register_plugin
+from pybtex.richtext import Text
 from pybtex.style.formatting.plain import Style
 from pybtex.style.labels import BaseLabelStyle
 
@@ -9,7 +10,7 @@ def author_year(entry) -> str:
     """The label of an entry, as sphinxcontrib-bibtex writes its citations with ``author_year``."""
     people = [" ".join([*person.prelast_names, *person.last_names]) for person in entry.persons["author"]]
     names = f"{people[0]} et al." if len(people) > 2 else " and ".join(people)
-    return f"{names}, {entry.fields['year']}".replace("{", "").replace("}", "")
+    return str(Text.from_latex(f"{names}, {entry.fields['year']}"))
 
 
 class AuthorYearLabels(BaseLabelStyle):

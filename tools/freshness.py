@@ -24,8 +24,8 @@ def record_dates(source: Path) -> dict[str, list[str]]:
     """The records that a page reads, by the day on which they were measured."""
     root, code = twins.ROOT, twins.code(jupytext.read(source))
     for module, names in OF_BOOK.findall(code):
-        for name in [module] if module else re.findall(r"\w+", names):
-            code += "\n" + (root / f"book/{name}.py").read_text(encoding="utf-8")
+        modules = [root / f"book/{name}.py" for name in ([module] if module else re.findall(r"\w+", names))]
+        code += "\n".join(["", *(path.read_text(encoding="utf-8") for path in modules if path.exists())])
     found: dict[str, list[str]] = {}
     for path in sorted(
         {path for pattern in twins.records_of(code) for path in (root / "records").glob(f"{pattern}.json")}

@@ -112,17 +112,14 @@ def lead(writer: PdfWriter, link, own: Path, first: dict, places: dict):
         link[NameObject("/Dest")] = ArrayObject(there)
 
 
-def make(html: Path, target: Path, pages: dict[str | None, list[Page]]) -> PdfWriter:
+def make(browser, html: Path, target: Path, pages: dict[str | None, list[Page]]) -> PdfWriter:
     """Print the pages of a built book and write them as one file."""
     places = linked_from_others(html)
     captions = {
         caption: [(page.heading, (html / f"{page.name}.html").resolve()) for page in its]
         for caption, its in pages.items()
     }
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        pdfs = {file: printed(browser, file, places.get(file, set())) for its in captions.values() for _, file in its}
-        browser.close()
+    pdfs = {file: printed(browser, file, places.get(file, set())) for its in captions.values() for _, file in its}
     writer = join(pdfs, captions)
     writer.add_metadata({"/Title": "Epoch by epoch", "/Author": "The course authors"})
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +129,10 @@ def make(html: Path, target: Path, pages: dict[str | None, list[Page]]) -> PdfWr
 
 def main():
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "_build/epoch-by-epoch.pdf"
-    writer = make(ROOT / "_build/html", target, {None: [read_page(ROOT, "index")], **parts(ROOT)})
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        writer = make(browser, ROOT / "_build/html", target, {None: [read_page(ROOT, "index")], **parts(ROOT)})
+        browser.close()
     print(f"{target}: {len(writer.pages)} pages, {target.stat().st_size / 1e6:.1f} MB")
 
 

@@ -143,8 +143,9 @@ def flow_chart(boxes: list[tuple[str, str]], alt: str, caption: str, back: str =
     axis.axis("off")
     for place, (first, second) in enumerate(boxes):
         color = COLORS[place % 2]
-        frame = {"boxstyle": "round,pad=0.02,rounding_size=0.12", "facecolor": "none", "edgecolor": color}
-        axis.add_patch(FancyBboxPatch((0.2, place - 0.3), 9.2, 0.6, linewidth=1.4, mutation_aspect=0.3, **frame))
+        box = FancyBboxPatch((0.2, place - 0.3), 9.2, 0.6, "round,pad=0.02,rounding_size=0.12", mutation_aspect=0.3)
+        box.set(facecolor="none", edgecolor=color, linewidth=1.4)
+        axis.add_patch(box)
         axis.text(0.5, place - 0.11, first, va="center", fontsize=10)
         axis.text(0.5, place + 0.13, second, va="center", fontsize=10)
         if place:

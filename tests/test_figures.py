@@ -79,3 +79,12 @@ def test_an_unsupported_verdict_stops_the_lesson():
         ClaimTested(**BOX, supported=False)
     with pytest.raises(ValueError, match="verdict is 'maybe'"):
         ClaimTested(**BOX | {"verdict": "maybe"}, supported=True)
+
+
+def test_a_flow_chart_has_all_its_words_and_is_no_wider_than_a_telephone_needs():
+    boxes = [("first", "of all"), ("then", "this"), ("last", "that")]
+    chart = figures.flow_chart(boxes, alt=ALT, caption="From top to bottom.", back="again")
+    svg, page = chart.svg(), chart._repr_html_()
+    assert all(f">{word}<" in svg for box in boxes for word in box) and ">again<" in svg
+    assert svg == figures.flow_chart(boxes, ALT, "From top to bottom.", "again").svg()
+    assert 'style="max-width: 26rem"' in page and "max-width" not in shown()._repr_html_()

@@ -33,7 +33,7 @@ class GhostBatchNorm(nn.BatchNorm1d):
         with torch.no_grad():
             unbiased = groups.var(1).mean(0)
             for running, now in ((self.running_mean, mean.mean((0, 1))), (self.running_var, unbiased)):
-                running.mul_(1 - self.momentum).add_(self.momentum * now)
+                running.mul_(1 - self.momentum).add_(self.momentum * now)  # type: ignore[union-attr, operator]
         normalized = (groups - mean) / (variance + self.eps).sqrt()
         return normalized.flatten(0, 1) * self.weight + self.bias
 

@@ -82,8 +82,9 @@ def predict(steps: pd.DataFrame, speed: pd.DataFrame, pilot: list[int]) -> Predi
     """
     law = critical_batch_size(steps[steps["batch_size"].isin(pilot)])
     time = iteration_time(speed[speed["batch_size"].isin(pilot)])
-    at = [fastest_batch_size(time, b) for b in (law.b_crit.estimate, law.b_crit.low, law.b_crit.high)]
-    return Prediction(time, law, Interval(*at, law.b_crit.num))
+    critical = law.b_crit
+    best, low, high = (fastest_batch_size(time, b) for b in (critical.estimate, critical.low, critical.high))
+    return Prediction(time, law, Interval(best, low, high, critical.num))
 
 
 def measured(steps: pd.DataFrame, speed: pd.DataFrame) -> pd.DataFrame:

@@ -16,7 +16,7 @@ LESSONS := $(wildcard lessons/*.md)
 LIB := $(shell find lib book -name '*.py' -o -name '*.js' -o -name '*.css')
 BOOK := _config.yml _toc.yml references.bib claims.yml contradictions.yml exercises/objectives.yml $(wildcard *.md) $(wildcard records/*.json) $(LESSONS) $(LIB) $(shell find assets tools -type f -not -name '*.pyc')
 
-.PHONY: help install book test lint lessons fresh records gpu bench bench-grading test-frameworks canary release grade serve clean
+.PHONY: help install doctor book pdf links test lint lessons fresh records gpu bench bench-grading test-frameworks canary release grade serve clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
@@ -29,12 +29,22 @@ install: .venv/installed  ## the environment in .venv, from the pinned requireme
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	@touch $@
 
+doctor:  ## is everything here that the course needs? a line each: OK, or what to do
+	@if test -x $(BIN)/python; then $(BIN)/python -m lib.doctor; else "$(PYTHON)" -m lib.doctor; fi
+
 book: _build/html/.up-to-date  ## execute the lessons and render _build/html
+	@$(BIN)/python tools/archive.py
 	@$(BIN)/python -c 'from pathlib import Path; print("The book is ready: open", Path("_build/html/index.html").resolve().as_uri())'
 
 _build/html/.up-to-date: .venv/installed $(BOOK)
 	$(BIN)/jupyter-book build . -W --keep-going -n
 	@touch $@
+
+pdf: book  ## the whole book as one PDF with bookmarks, _build/epoch-by-epoch.pdf, printed by Chromium
+	$(BIN)/python tools/pdf.py
+
+links: .venv/installed  ## ask every external link of the book whether it still answers; needs a network
+	$(BIN)/jupyter-book build . --builder linkcheck
 
 lint: .venv/installed  ## format, likely bugs and type hints, as pre-commit has them
 	$(BIN)/ruff format --check .

@@ -6,7 +6,8 @@ Run from the project's folder, on a machine that does nothing else::
     python -m bench.throughput --quick    # writes nothing; about two minutes
 
 The network is the multilayer perceptron 40-100-100-10 on MNIST-1D with 10,000 samples,
-plain SGD, float32, one thread; then, without the peers, two convolutional networks. Peers
+plain SGD, float32, one thread; then, without the peers, two convolutional networks, and a small
+language model, whose tokens are counted (``bench.tokens``). Peers
 take part if ``bench/requirements-peers.txt`` is installed. All contestants take turns,
 ``--repeats`` times, so that a slow minute of the machine hits each of them; the table shows
 medians. The clock is CPU time, all threads added up; only the last line of the whole sweep
@@ -40,6 +41,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
+from bench import tokens
 from lib.data import Dataset, mnist1d
 from lib.evaluation import mean_loss
 from lib.files import write_atomically
@@ -241,8 +243,8 @@ def measured_peak() -> float:
     return 2 * 1024**3 / best
 
 
-def race(data: Dataset, contestants: dict, sizes: dict, repeats: int) -> dict:
-    """Median samples per second of CPU time of every contestant at every batch size."""
+def race(data, contestants: dict, sizes: dict, repeats: int) -> dict:
+    """Median samples (or tokens) per second of CPU time of every contestant at every batch size."""
     medians = {}
     for batch_size, iterations in sizes.items():
         rates = {name: [] for name in contestants}
@@ -351,6 +353,10 @@ def main(arguments: list[str] | None = None):
         print(network)
         same = {name: partial(contestant, model=model) for name, contestant in CONTESTANTS.items()}
         rows += rows_of(race(short, same, NETWORK_ITERATIONS, options.repeats), network)
+    print(tokens.NETWORK)
+    languages = tokens.CONTESTANTS | {name: run for name, (package, run) in tokens.PEERS.items() if installed(package)}
+    medians_of_tokens = race(tokens.model_of_tokens(), languages, tokens.ITERATIONS, options.repeats)
+    rows += rows_of(medians_of_tokens, tokens.NETWORK)
     rows += whole_sweep(data, medians | race(short, scaled, others, options.repeats), options.epochs)
     for row in rows[-4:]:
         print({k: round(v, 1) if isinstance(v, float) else v for k, v in row.items()})

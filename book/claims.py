@@ -8,7 +8,7 @@ import nbformat
 import yaml
 from IPython.display import Markdown
 
-from lib.claims import MIME
+from lib.claims import MIME, VERDICTS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,47 +50,79 @@ def lesson_link(name: str) -> str:
     return f"[Lesson {int(name.split('-')[0])}](lessons/{name}.md)"
 
 
-def summary() -> Markdown:
-    """How many claims have which verdict."""
+def score(page: str = "") -> str:
+    """How many claims have which verdict, as a bar in HTML.
+
+    ``page`` is the address of the page of the claims; there each part of the bar keeps the claims with its verdict.
+    """
     number = Counter(claim["verdict"] for claim in read_claims())
-    return Markdown(
-        f"Of {number.total()} statements {number['holds']} hold, {number['holds only if']} hold only under a "
-        f"condition, and {number['does not hold']} do not hold."
+    said = {"holds": "hold", "holds only if": "hold only under a condition", "does not hold": "do not hold"}
+    parts, keys = "", ""
+    for verdict in VERDICTS:
+        kind = verdict.replace(" ", "-")
+        parts += f'<span class="{kind}" style="flex-grow: {number[verdict]}">{number[verdict]}</span>'
+        link = f'<a href="{page}?verdict={kind}"><strong>{number[verdict]}</strong> {said[verdict]}</a>'
+        keys += f'<li class="{kind}">{link}</li>'
+    return (
+        f'<div class="score"><p>Of <strong>{number.total()}</strong> statements:</p>'
+        f'<div class="bar" aria-hidden="true">{parts}</div><ul>{keys}</ul></div>'
     )
 
 
+def summary() -> Markdown:
+    """The score, and the way to the page that tries the verdicts on other workloads, where the book has one."""
+    travel = "travel.md"
+    further = (
+        f"\n\nEach verdict rests on one network and one data set. [Do they travel?]({travel}) tries them on others."
+        if (ROOT / travel).exists()
+        else ""
+    )
+    return Markdown(score() + further)
+
+
+def found_by(claim: dict) -> str:
+    """What the lesson of a claim found, in words: of its box, or for an exact statement as ``claims.yml`` has it."""
+    if "found" in claim:
+        return claim["found"]
+    own = [
+        box["found"]
+        for box in boxes()
+        if claim["id"] in box["ids"] and (box["lesson"], box["verdict"]) == (claim["lesson"], claim["verdict"])
+    ]
+    if not own:
+        raise AssertionError(
+            f"Claim {claim['id']} {claim['verdict']}, it says here, but no box of "
+            f"{claim['lesson']} that names it has this verdict."
+        )
+    return "; ".join(own)
+
+
 def of_note(note: str) -> Markdown:
-    """The claims of a note: verdict, the statement that holds, what the lessons' runs found, the literature."""
+    """The claims of a note: verdict and the statement that holds; one click away what the lessons found, and papers."""
     lines = []
     for claim in (claim for claim in read_claims() if claim["id"].startswith(note)):
-        naming = [box for box in boxes() if claim["id"] in box["ids"]]
-        own = [box["found"] for box in naming if (box["lesson"], box["verdict"]) == (claim["lesson"], claim["verdict"])]
-        if not own and "evidence" not in claim:
-            raise AssertionError(
-                f"Claim {claim['id']} {claim['verdict']}, it says here, but no box of "
-                f"{claim['lesson']} that names it has this verdict."
-            )
-        found = "; ".join(own) or f"`{claim['evidence']}`"
-        rows = [
-            ("Claim", f"“{claim['quote']}”"),
-            ("Verdict", claim["verdict"]),
-            ("Precisely", claim["precisely"]),
-            ("Found", f"{lesson_link(claim['lesson'])}: {found}"),
-        ]
-        others = sorted({box["lesson"] for box in naming} - {claim["lesson"]})
+        name, kind = claim["id"].lower(), claim["verdict"].replace(" ", "-")
+        others = sorted({box["lesson"] for box in boxes() if claim["id"] in box["ids"]} - {claim["lesson"]})
+        more = [f"**Found** in {lesson_link(claim['lesson'])}: {found_by(claim)}"]
         if others:
-            rows.append(("See also", ", ".join(map(lesson_link, others))))
+            more.append(f"**See also** {', '.join(map(lesson_link, others))}.")
         if "sources" in claim:
-            rows.append(("Literature", f"{{cite}}`{','.join(claim['sources'])}`"))
+            more.append(f"**Literature** {{cite}}`{','.join(claim['sources'])}`")
         lines += [
-            f":::{{container}} claim-tested {claim['verdict'].replace(' ', '-')}",
-            f":name: claim-{claim['id'].lower()}",
+            f"::::{{container}} claim {kind}",
+            f":name: claim-{name}",
             "",
-            "{.claim-title}",
-            claim["id"],
+            f'<a class="claim-id" href="#claim-{name}" aria-label="Link to claim {claim["id"]}">{claim["id"]}</a> '
+            f"“{claim['quote']}”",
             "",
-            *(f"{name}\n: {text}\n" for name, text in rows),
-            ":::",
+            f'<span class="verdict">{claim["verdict"]}</span> {claim["precisely"]}',
+            "",
+            f"<details><summary>Found in lesson {int(claim['lesson'].split('-')[0])}</summary>",
+            "",
+            *(f"{each}\n" for each in more),
+            "</details>",
+            "",
+            "::::",
             "",
         ]
     return Markdown("\n".join(lines))

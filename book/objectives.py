@@ -20,6 +20,18 @@ def objectives() -> dict[tuple[int, int], str]:
     return found
 
 
+def plain(sentence: str) -> str:
+    """A sentence without its markup: terms as words, formulas as the characters they show."""
+    for pattern, instead in {
+        r"{[a-z]+}`([^`<]*?)(?: <[^`]*>)?`": r"\1",
+        r"\\sqrt{?(\w+)}?": r"√\1",
+        r"\s*\\(?:cdot|times)\s*": "·",
+        r"[$*`{}]": "",
+    }.items():
+        sentence = re.sub(pattern, instead, sentence)
+    return sentence
+
+
 def checked() -> dict[tuple[int, int], list[str]]:
     """For each objective the questions that check it, as in ``hw01 q1``; written down in exercises/objectives.yml."""
     found: dict[tuple[int, int], list[str]] = {}
@@ -36,7 +48,7 @@ def as_table() -> str:
     """An HTML table: lesson, objective, questions."""
     questions = checked()
     rows = "".join(
-        f"<tr><td>{lesson}</td><td>{html.escape(re.sub('[$*`]', '', sentence))}</td>"
+        f"<tr><td>{lesson}</td><td>{html.escape(plain(sentence))}</td>"
         f"<td>{', '.join(questions.get((lesson, number), ['none']))}</td></tr>"
         for (lesson, number), sentence in objectives().items()
     )

@@ -13,14 +13,18 @@ import matplotlib as mpl
 import pandas as pd
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+from matplotlib.text import Text
+from matplotlib.ticker import LogFormatterSciNotation
 
+LEAST_SIZE = 11.0  # points; on a telephone, where a figure of 6 inches is 358 pixels wide, these are 9 pixels
 INK, GRID = "#1f2328", "#d0d7de"
 COLORS = ("#0f5fa8", "#b84e00", "#00735c", "#8b3d88", "#5c5f66", "#7a6400")
 STYLE: dict = {
     "svg.fonttype": "none",
     "svg.hashsalt": "course",
     "font.family": "sans-serif",
-    "font.size": 10,
+    "font.size": LEAST_SIZE,
     "text.color": INK,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
@@ -32,11 +36,14 @@ STYLE: dict = {
     "grid.color": GRID,
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
-    "axes.titlesize": 10.5,
+    "axes.titlesize": LEAST_SIZE,
     "axes.titlelocation": "left",
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "legend.frameon": False,
+    "legend.columnspacing": 1.0,
+    "legend.handlelength": 1.7,
+    "legend.handletextpad": 0.4,
     "lines.linewidth": 1.8,
     "lines.markersize": 5,
     "figure.constrained_layout.use": True,
@@ -53,6 +60,21 @@ def new(rows: int = 1, columns: int = 1, height: float = 2.9, width: float = 6.0
     """A figure and its axes in the course's style; sizes in inches, ``subplots`` as in ``Figure.subplots``."""
     figure = Figure(figsize=(width, height))
     return figure, figure.subplots(rows, columns, **subplots)
+
+
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class PlainNumbers(LogFormatterSciNotation):
+    """Numbers of a logarithmic axis as 1,000 and 0.01, and only the long ones as 10⁸: small exponents are hard to read."""
+
+    def __call__(self, x, pos=None):
+        if not super().__call__(x, pos):
+            return ""
+        if 1e-4 <= x < 1e6:
+            return f"{x:,.10g}"
+        digits, power = f"{x:.0e}".split("e")
+        return ("" if digits == "1" else f"{digits}·") + f"10{str(int(power)).translate(RAISED)}"
 
 
 class Shown:
@@ -74,13 +96,15 @@ class Shown:
         if len(alt.split()) < 5:
             raise ValueError(f"alt is {alt!r}, but it must say in a sentence what the figure shows.")
         self.figure, self.alt, self.caption, self.data = figure, " ".join(alt.split()), caption, data
+        _make_readable(figure)
 
     def __repr__(self) -> str:
         return f"Figure: {self.alt}"
 
     def _repr_html_(self) -> str:
+        narrow = ' style="max-width: 26rem"' if self.figure.get_figwidth() < 5 else ""
         return (
-            f'<figure class="course-figure">{self.svg()}<figcaption>{html.escape(self.caption)}</figcaption>'
+            f'<figure class="course-figure"{narrow}>{self.svg()}<figcaption>{html.escape(self.caption)}</figcaption>'
             f"{_details(self.data)}</figure>"
         )
 
@@ -104,6 +128,47 @@ class Shown:
             count=1,
         )
         return re.sub(r"\s*\n\s*", " ", svg).strip()
+
+
+def flow_chart(boxes: list[tuple[str, str]], alt: str, caption: str, back: str = "") -> Shown:
+    """Boxes from top to bottom with arrows between them, two lines of text in each; readable on a telephone.
+
+    Parameters
+    ----------
+    back : str, optional
+        When one goes back from the last box to the first: the words along that arrow.
+    """
+    figure, axis = new(width=3.9, height=0.78 * len(boxes))
+    axis.set(xlim=(0, 10.6), ylim=(len(boxes) - 0.55, -0.45))
+    axis.axis("off")
+    for place, (first, second) in enumerate(boxes):
+        color = COLORS[place % 2]
+        frame = {"boxstyle": "round,pad=0.02,rounding_size=0.12", "facecolor": "none", "edgecolor": color}
+        axis.add_patch(FancyBboxPatch((0.2, place - 0.3), 9.2, 0.6, linewidth=1.4, mutation_aspect=0.3, **frame))
+        axis.text(0.5, place - 0.11, first, va="center", fontsize=10)
+        axis.text(0.5, place + 0.13, second, va="center", fontsize=10)
+        if place:
+            axis.annotate("", (4.8, place - 0.32), (4.8, place - 0.68), arrowprops={"arrowstyle": "->", "color": INK})
+    if back:
+        last = len(boxes) - 1
+        axis.plot([9.4, 10.0, 10.0], [last, last, 0], color=INK, linewidth=1, linestyle="-", marker="")
+        axis.annotate("", (9.4, 0), (10.0, 0), arrowprops={"arrowstyle": "->", "color": INK, "shrinkA": 0})
+        axis.text(10.3, last / 2, back, rotation=90, va="center", ha="center", fontsize=9)
+    return Shown(figure, alt, caption)
+
+
+def _make_readable(figure: Figure) -> None:
+    """No text smaller than ``LEAST_SIZE``, and no power of ten where a number would do."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if type(axis.get_major_formatter()) is LogFormatterSciNotation:
+                axis.set_major_formatter(PlainNumbers())
+            if type(axis.get_minor_formatter()) is LogFormatterSciNotation:
+                axis.set_minor_formatter(PlainNumbers(minor_thresholds=(1, 0.4)))
+            small = axis.get_tick_params().get("labelsize", LEAST_SIZE)
+            axis.set_tick_params(which="both", labelsize=max(small, LEAST_SIZE))
+    for text in figure.findobj(Text):
+        text.set_fontsize(max(text.get_fontsize(), LEAST_SIZE))
 
 
 def _details(data: pd.DataFrame | None) -> str:

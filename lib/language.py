@@ -63,7 +63,7 @@ class Language:
         return self.lengths[_raw(number, seed, LENGTHS) % np.uint64(len(self.lengths))]
 
     def _tokens(self, lengths: np.ndarray, seed: int) -> np.ndarray:
-        """All documents at once, a place after the other; the longest ones first, so that those that go on are first."""
+        """All documents at once, word by word, the longest ones first: those that go on stay in front."""
         longest = np.argsort(-lengths, kind="stable")
         topics = (_raw(len(lengths), seed, TOPICS) % np.uint64(len(self.followers)))[longest]
         ends = np.cumsum(lengths + 1)
@@ -80,7 +80,7 @@ class Language:
 
     @cached_property
     def probabilities(self) -> np.ndarray:
-        """Of the word behind each word in each topic, if the document goes on: shape (topics, vocabulary, vocabulary)."""
+        """Of each word behind each other in each topic: shape (topics, vocabulary, vocabulary)."""
         counts = [[np.bincount(row, minlength=self.vocabulary) for row in topic] for topic in self.followers]
         return np.array(counts) / DRAWS
 
@@ -172,7 +172,7 @@ def language(topics: int = 4, words: int = 63, likely: int = 4, lengths: tuple =
     """
     topics, likely = whole_number("topics", topics, at_least=1), whole_number("likely", likely, at_least=1)
     words = whole_number("words", words, at_least=likely)
-    lengths = [whole_number("a length", length, at_least=1) for length in lengths]
+    checked = [whole_number("a length", length, at_least=1) for length in lengths]
     zipf = [0, *(10**6 // (rank + 1) for rank in range(1, words + 1))]
     any_word = DRAWS * 3 // 20  # draws of each row that are any word, the common ones more often
     common, by_rank = _shared_out(any_word, zipf), np.repeat(np.arange(words + 1), _shared_out(DRAWS, zipf))
@@ -187,11 +187,11 @@ def language(topics: int = 4, words: int = 63, likely: int = 4, lengths: tuple =
             counts = common.copy()
             counts[list(chosen)] += _shared_out(DRAWS - any_word, list(chosen.values()))
             topic[word] = np.repeat(np.arange(words + 1), counts)
-    return Language(followers, np.array(lengths))
+    return Language(followers, np.array(checked))
 
 
 def _raw(number: int, seed: int, stream: int) -> np.ndarray:
-    """Random 64-bit numbers as PCG64 makes them, upper bits only: the first ones are the same, however many there are."""
+    """The upper halves of PCG64's 64-bit numbers; the first ones are the same, however many there are."""
     return generator(seed, stream).bit_generator.random_raw(number) >> np.uint64(32)
 
 

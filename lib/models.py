@@ -51,7 +51,8 @@ def initialized(model: nn.Module, seed: int, dtype: torch.dtype | None = None) -
     """A copy of a model with fresh initial weights that depend on ``seed`` alone.
 
     The distributions are PyTorch's own: uniform between ±1/√(inputs of a unit) for Linear
-    and Conv layers, standard normal for Embedding (times its ``std``, if it has one). The draw is made in float64 by NumPy,
+    and Conv layers, standard normal for Embedding (times its ``std``, if it has one).
+    The draw is made in float64 by NumPy,
     because a float32 draw of PyTorch differs between CPUs in the last bit; ``dtype`` (by
     default PyTorch's default dtype) is what it is rounded to. Any other layer is asked to
     ``reset_parameters`` itself, with PyTorch's generator seeded for it and put back afterwards.

@@ -48,3 +48,10 @@ def update(optimizer, iteration, rate, weights, gradient, velocity, squares):
             velocity[k] += (1 - beta1) * (gradient[k] - velocity[k])
             squares[k] = beta2 * squares[k] + (1 - beta2) * gradient[k] * gradient[k]
             weights[k] -= step * velocity[k] / (math.sqrt(squares[k]) / correction + epsilon)
+
+
+@njit(**COMPILED)
+def update_each(optimizer, iteration, rates, weights, gradient, velocity, squares):
+    """One step for each of several rows of weights, at a rate of its own."""
+    for r in range(len(rates)):
+        update(optimizer, iteration, rates[r], weights[r], gradient[r], velocity[r], squares[r])

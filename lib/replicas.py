@@ -3,8 +3,8 @@
 The replicas of a group differ in their seed and their learning rate. ``StackedReplicas``
 takes any network that ``torch.func.vmap`` takes, on any device: each operation is done for
 all replicas at once. A model with a method ``stacked(weights, inputs)`` that does it itself,
-such as ``lib.transformer.Transformer``, is asked for that instead. ``lib.kernel_replicas`` is faster on the CPU for small networks of
-Linear, Conv1d and ReLU layers. Both do what ``lib.training.train`` does.
+such as ``lib.transformer.Transformer``, is asked for that instead. ``lib.kernel_replicas`` is
+faster on the CPU for small networks of Linear, Conv1d and ReLU layers. Both do what ``lib.training.train`` does.
 """
 
 import copy
@@ -20,7 +20,7 @@ from torch.func import functional_call, vmap
 from lib.devices import synchronize
 from lib.evaluation import TRAINING_SAMPLES
 from lib.models import initialized
-from lib.optimizers import EPSILON, as_record, update
+from lib.optimizers import EPSILON, as_record, update_each
 from lib.recipe import Recipe
 from lib.workload import Workload
 
@@ -102,7 +102,7 @@ class StackedReplicas(Replicas):
     def __init__(self, workload: Workload, recipe: Recipe, seeds: list[int], device: str):
         super().__init__(workload, recipe, seeds, device)
         models = [initialized(workload.model, seed) for seed in seeds]
-        self.model = copy.deepcopy(models[0]).to(self.device)
+        self.model: Any = copy.deepcopy(models[0]).to(self.device)
         self.parts = {name: p.shape for name, p in self.model.named_parameters()}
         rows = [torch.cat([p.detach().flatten() for p in model.parameters()]) for model in models]
         self.weights = torch.stack(rows).to(self.device)
@@ -161,8 +161,7 @@ class StackedReplicas(Replicas):
         """One step of the optimizer, as in ``torch.optim``; on the CPU in one pass over the weights of each replica."""
         if self.device.type == "cpu" and self.trained.all():
             rows = (values.numpy() for values in (self.weights, gradient, self.velocity, self.squares))
-            for one, *of_replica in zip(rate[:, 0].numpy(), *rows):
-                update(self.optimizer, self.iterations, one, *of_replica)
+            update_each(self.optimizer, self.iterations, rate[:, 0].numpy(), *rows)
             return
         recipe, (beta1, beta2) = self.recipe, self.recipe.betas
         weights = self.weights
@@ -181,29 +180,33 @@ class StackedReplicas(Replicas):
             step = self.velocity / (self.squares.sqrt() / correction + EPSILON) / (1 - beta1**self.iterations)
         self.weights = torch.where(self.trained, weights - rate * step, self.weights)
 
-    @torch.no_grad()
     def evaluate(self) -> list[dict]:
+        found = {name: self.mean_loss(name) for name in self.samples_of}
+        replicas = range(len(self.weights))
+        return [self.row({name: (losses[r], right[r]) for name, (losses, right) in found.items()}) for r in replicas]
+
+    @torch.no_grad()
+    def mean_loss(self, split: str) -> tuple[list[float], list[float]]:
+        """Loss and accuracy of each replica on a split, each unit weighing the same."""
         self.model.eval()
-        workload, found, replicas = self.workload, {}, len(self.weights)
+        workload, replicas = self.workload, len(self.weights)
         chunk = max(1, EVALUATED // (replicas * (workload.tokens_per_sample or 1)))
+        x, y = self.samples_of[split]
+        end = TRAINING_SAMPLES if split == "train" else len(x)
+        loss: Any = 0  # a tensor, a number for each replica
+        correct: Any = 0
+        number = 0
 
         def sums_of(outputs, y):
             correct = workload.correct(outputs, y) if workload.correct else torch.full((), math.nan)
             return workload.loss(outputs, y), correct
 
-        for name, (x, y) in self.samples_of.items():
-            end = TRAINING_SAMPLES if name == "train" else len(x)
-            loss: Any = 0  # a tensor, a number for each replica
-            correct: Any = 0
-            number = 0
-            for x_chunk, y_chunk in zip(x[:end].split(chunk), y[:end].split(chunk)):
-                if units := int(workload.num_units(y_chunk).sum()):
-                    same = (part.expand(replicas, *part.shape) for part in (x_chunk, y_chunk))
-                    (losses, right), _ = self.each(sums_of, self.weights, *same)
-                    loss, correct, number = loss + losses * units, correct + right, number + units
-            found[name] = (loss / number).tolist(), (correct / number).tolist()
-        splits = range(len(self.weights))
-        return [self.row({name: (losses[r], right[r]) for name, (losses, right) in found.items()}) for r in splits]
+        for x_chunk, y_chunk in zip(x[:end].split(chunk), y[:end].split(chunk)):
+            if units := int(workload.num_units(y_chunk).sum()):
+                same = (part.expand(replicas, *part.shape) for part in (x_chunk, y_chunk))
+                (losses, right), _ = self.each(sums_of, self.weights, *same)
+                loss, correct, number = loss + losses * units, correct + right, number + units
+        return (loss / number).tolist(), (correct / number).tolist()
 
 
 def can_be_stacked(workload: Workload, recipe: Recipe) -> bool:

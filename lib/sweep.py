@@ -135,7 +135,8 @@ class How:
             return KernelReplicas
         if self.kept is None:
             return None
-        pays = number >= FEWEST_STACKED and self.kept * recipe.batch_size <= STACKED
+        most = STACKED * (4 if hasattr(self.workload.model, "stacked") else 1)  # one product for all pays for longer
+        pays = number >= FEWEST_STACKED and self.kept * recipe.batch_size <= most
         return StackedReplicas if pays or self.device != "cpu" else None
 
 

@@ -85,7 +85,7 @@ def norm(x: torch.Tensor) -> torch.Tensor:
 
 
 def looked_up(tables: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """Rows of each replica's table: (replicas, entries, width) and (replicas, rows, T) give (replicas, rows, T, width)."""
+    """Entries of each replica's own table, (replicas, entries, width); tokens are (replicas, rows, T)."""
     first = torch.arange(len(tables), device=tokens.device) * tables.shape[1]
     return F.embedding(tokens + first[:, None, None], tables.flatten(0, 1))
 

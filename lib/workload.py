@@ -230,7 +230,9 @@ def squared_error(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 def token_loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy over the tokens that count; outputs (samples, T, vocabulary), targets (samples, T)."""
-    return F.cross_entropy(outputs.flatten(0, 1), targets.flatten().clamp(min=-1), ignore_index=-1)
+    counted = targets >= 0
+    losses = -F.log_softmax(outputs, -1).gather(-1, targets.clamp(min=0)[..., None])[..., 0]
+    return (losses * counted).sum() / counted.sum()  # F.cross_entropy takes twice the time under vmap
 
 
 def correct_tokens(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -7,9 +7,10 @@ import nbclient
 import nbformat
 import pytest
 from myst_nb.core.render import MimeData, load_mime_renders
+from test_prose import computed, numbers
 
 from book.benchmark import benchmark
-from book.claims import BoxData, boxes, contradictions, of_note, read_claims, read_contradictions, summary
+from book.claims import BoxData, boxes, contradictions, of_note, read_claims, read_contradictions, score, summary
 from lib.claims import MIME, VERDICTS, ClaimTested
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,9 +34,22 @@ def test_a_claim_has_the_verdict_of_its_lesson(claim):
         lines = (ROOT / "lessons" / f"{claim['lesson']}.md").read_text(encoding="utf-8").splitlines()
         assert claim["evidence"].startswith("assert ")
         assert any(line.strip().startswith(claim["evidence"]) for line in lines), "the lesson no longer asserts this"
+        assert claim["found"].endswith(".") and "assert" not in claim["found"]
+        twin = nbformat.read(ROOT / "lessons" / f"{claim['lesson']}.ipynb", as_version=4)
+        assert not foreign_numbers(claim["found"], computed(twin)), "the lesson has no such number"
     else:  # a measured one: a box of its lesson names it and came to the same verdict
         found = {box["verdict"] for box in BOXES if box["lesson"] == claim["lesson"] and claim["id"] in box["ids"]}
         assert claim["verdict"] in found, f"the boxes of the lesson that name it say {found or 'nothing'}"
+
+
+def foreign_numbers(text, known):
+    """Numbers of two or more digits in a text that a lesson's code neither has nor gives."""
+    known = known | {f"{float(number):.0f}" for number in known if float(number) < 1e6}
+    return [number for number in numbers(text) if len(number.lstrip("0.")) > 1 and number not in known]
+
+
+def test_that_check_can_fail():
+    assert foreign_numbers("It made 102 iterations, 34.5 % of 10,000 and 8.", {"102", "10000"}) == ["34.5"]
 
 
 def test_every_box_is_read_and_names_known_claims():
@@ -87,10 +101,19 @@ def test_contradictions_name_claims_and_lessons():
 def test_pages_show_them():
     page = "".join(of_note(note).data for note in "ABC")
     assert all(f":name: claim-{claim.lower()}\n" in page for claim in IDS)
-    assert summary().data.startswith("Of 54 statements ")
-    assert all(box["found"] in page for box in BOXES if box["ids"] == ["B19"]) and "`assert count.sum()" in page
+    assert all(box["found"] in page for box in BOXES if box["ids"] == ["B19"])
+    assert all(claim["found"] in page for claim in CLAIMS if "evidence" in claim) and "assert" not in page
     table = benchmark().data
     assert "textbook DataLoader loop" in table and "B = 10,000" in table and "Load of the machine" in table
+
+
+def test_the_bar_counts_every_claim():
+    assert "Of <strong>54</strong> statements" in score() and summary().data.startswith(score())
+    shares = re.findall(r'<span class="([\w-]+)" style="flex-grow: (\d+)">\2</span>', score())
+    assert [kind for kind, _ in shares] == [verdict.replace(" ", "-") for verdict in VERDICTS]
+    for kind, number in shares:
+        assert int(number) == sum(claim["verdict"].replace(" ", "-") == kind for claim in CLAIMS) > 0
+        assert f'<a href="claims.html?verdict={kind}"><strong>{number}</strong>' in score(page="claims.html")
 
 
 def test_the_book_shows_the_html_of_a_box_and_not_its_data():

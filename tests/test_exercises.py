@@ -130,12 +130,20 @@ WRONG = {
         ),
     },
     "18": {
-        "fewest iterations": ("iterations * seconds_per_iteration", "iterations * 1.0"),
-        "seconds of one iteration": ("seconds = iterations * seconds_per_iteration", "seconds = seconds_per_iteration"),
-        "the best alone": ("1.05 *", "1.0 *"),
-        "the largest of equals": (".min())", ".max())"),
-        "against the smallest": ("np.nanmin(seconds)", "seconds[0]"),
-        "nothing for nothing": ("return None", "return 0"),
+        "one device": (" * critical * devices)", " * critical)"),
+        "every device takes all": ("round(wanted / devices)", "round(wanted)"),
+        "memory forgotten": ("min(round(wanted / devices), fits)", "round(wanted / devices)"),
+        "all for none": ("max(1, min(round(wanted / devices), fits))", "min(round(wanted / devices), fits) or fits"),
+        "the smaller limit": (
+            "math.sqrt(fixed / per_sample * critical * devices)",
+            "min(fixed / per_sample, critical)",
+        ),
+        "no root": ("math.sqrt(fixed / per_sample * critical * devices)", "fixed / per_sample * critical * devices"),
+        "upside down": ("fixed / per_sample", "per_sample / fixed"),
+        "no fixed time": ("seconds[0] - per_sample * sizes[0]", "seconds[0]"),
+        "iterations of one device": ("total = share * devices", "total = share"),
+        "the fewest iterations": ("iterations[0] - slope / sizes[0]", "iterations[1]"),
+        "rounded down": ("math.ceil(", "math.floor("),
     },
 }
 

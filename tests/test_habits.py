@@ -54,3 +54,17 @@ def test_make_test_starts_with_what_the_hooks_ask():
     recipe = re.search(r"^lint:.*\n((\t.*\n)+)", read("Makefile"), flags=re.MULTILINE)[1]
     assert all(each in recipe for each in ("ruff format --check .", "ruff check .", "mypy"))
     assert re.search(r"^test: lint\b", read("Makefile"), flags=re.MULTILINE)
+
+
+def test_the_workflows_run_the_commands_of_the_readme():
+    """Each command that they give is a target of the Makefile; the pages are tested before they are published."""
+    book, links = (yaml.safe_load(read(f".github/workflows/{name}.yml")) for name in ("book", "links"))
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), flags=re.MULTILINE))
+    for workflow in (book, links):
+        commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+        assert {words[1] for words in map(str.split, commands) if words[0] == "make"} <= targets
+    steps = [step.get("run", step.get("uses", "")) for step in book["jobs"]["test"]["steps"]]
+    assert steps.index("make book") < steps.index("make test") < steps.index("actions/upload-pages-artifact@v3")
+    assert book["jobs"]["publish"]["needs"] == "test"
+    assert len(links[True]["schedule"]) == 1, "once a week"  # YAML reads `on` as true
+    assert links["jobs"]["links"]["steps"][-1] == {"run": "make links"}

@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -140,6 +141,10 @@ def test_students_numbers_differ_and_come_back(hw):
 def test_every_objective_of_every_lesson_is_checked_by_a_question():
     questions = {f"{hw} {question}" for hw in HOMEWORKS for question in ANSWERS[hw].RIGHT}
     there, checked = objectives.objectives(), objectives.checked()
+    assert not [words for words in map(objectives.plain, there.values()) if re.search(r"[{}$`\\\\]", words)]
+    assert objectives.plain(r"Say what $W \cdot B$ and $1/\sqrt{B}$ do to an {term}`epoch`.").startswith(
+        "Say what W·B and 1/√B"
+    )
     assert set(checked) <= set(there), "objectives.yml names an objective that no lesson has"
     assert set(there) <= set(checked), f"not checked: {sorted(set(there) - set(checked))}"
     assert {question for its in checked.values() for question in its} == questions

@@ -11,7 +11,7 @@ NUMBERS = {"numpy", "scipy", "pandas"}
 # From the ground up: a floor's name, its modules ("name.*" is a package with all in it), and the packages that they
 # may need beside the standard library. A new module gets a place here.
 FLOORS = [
-    ("plan", "plan loading ramps tokens frameworks.* claims checks files sources", set()),
+    ("plan", "plan loading ramps tokens frameworks.* explain doctor claims checks files sources", set()),
     ("order, data, statistics", "sampling data statistics fingerprint language", NUMBERS | {"sklearn", "mnist1d"}),
     ("homework", "homework.*", {"numpy", "IPython", "traitlets"}),
     ("widgets", "widgets.*", NUMBERS | {"anywidget", "traitlets"}),
@@ -24,9 +24,10 @@ FLOORS = [
     ),
     (
         "records and figures",
-        "records long_records figures",
+        "records long_records figures tables",
         NUMBERS | {"filelock", "tqdm", "matplotlib", "cycler"},
     ),
+    ("advice", "advise.*", NUMBERS | {"torch", "yaml"}),
     ("experiments", "experiments.*", NUMBERS | {"torch", "tqdm", "joblib"}),
 ]
 LIB = Path(__file__).resolve().parents[1] / "lib"

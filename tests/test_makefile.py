@@ -62,7 +62,7 @@ def test_help_lists_every_target_and_needs_nothing_but_awk(folder, tmp_path):
     assert done.returncode == 0, done.stderr
     listed = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert listed == dict(re.findall(r"^([a-z-]+):.*?## (.*)$", text, re.MULTILINE)) and len(listed) == 17
+    assert listed == dict(re.findall(r"^([a-z-]+):.*?## (.*)$", text, re.MULTILINE)) and len(listed) == 20
 
 
 @pytest.mark.parametrize("name", ["submissions", "my submissions", "l'été  2026", 'the "best"', "a;b&c (1)", "-x", "~"])
@@ -100,6 +100,14 @@ def test_fresh_measures_below_a_path_with_blanks(folder):
 def test_lessons_are_left_to_their_contents(folder):
     done = folder.make("lessons")
     assert done.stdout.splitlines()[-3:-1] == ["tools/twins.py", "update"], done.stderr
+
+
+def test_the_doctor_needs_no_environment(folder, tmp_path):
+    assert folder.make("doctor").stdout.splitlines()[:2] == ["-m", "lib.doctor"]
+    shutil.rmtree(folder.path / ".venv")
+    python = Folder.script(tmp_path / "my Pythons" / "python3", SAYS)
+    done = folder.make("doctor", f"PYTHON={python}")
+    assert done.stdout.splitlines()[:2] == ["-m", "lib.doctor"] and not (folder.path / ".venv").exists()
 
 
 PRETENDS = """#!/bin/bash

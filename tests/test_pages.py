@@ -1,6 +1,8 @@
 """The built pages: complete, accessible, and alone with themselves. `make test` builds them first."""
 
+import html
 import re
+import struct
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,72 @@ def test_page_in_a_browser(browser, page, width, scheme):
     assert tab.evaluate("document.documentElement.dataset.theme") == scheme
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     context.close()
+
+
+def field(page, name):
+    """What a page says of itself in one of its <meta> elements, of which there must be exactly one."""
+    found = re.findall(
+        rf'<meta (?:name|property)="{name}" content="([^"]*)"', page.read_text(encoding="utf-8").split("</head>")[0]
+    )
+    assert len(found) == 1, f"{named(page)} has {len(found)} of {name}"
+    return html.unescape(found[0])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_a_page_says_what_it_is(page):
+    head = page.read_text(encoding="utf-8").split("</head>")[0]
+    assert len(re.findall(r'<meta\b[^>]*name="viewport"', head)) == 1
+    title = html.unescape(re.search(r"<title>(.*?)</title>", head, re.DOTALL)[1])
+    assert title.count("Epoch by epoch") == 1 and "<" not in title
+    assert 20 <= len(field(page, "description")) <= 400 and "\\" not in field(page, "og:title")
+    assert field(page, "og:description") == field(page, "description")
+    card = field(page, "og:image")  # an address where _config.yml has html_baseurl, else a file
+    assert (
+        card.endswith("/_static/card.png") if ":" in card else (page.parent / card).samefile(HTML / "_static/card.png")
+    )
+    assert field(page, "og:image:alt")
+
+
+def test_descriptions_tell_pages_apart():
+    said = [field(page, "description") for page in CONTENT if page.name != "404.html"]
+    assert len(set(said)) == len(said)
+
+
+def test_the_card_has_the_size_that_readers_of_cards_want():
+    start = (HTML / "_static/card.png").read_bytes()[:24]
+    assert start[1:4] == b"PNG" and struct.unpack(">II", start[16:24]) == (1200, 630)
+
+
+def test_an_address_that_leads_nowhere_has_a_page():
+    text = (HTML / "404.html").read_text(encoding="utf-8")
+    assert "<h1>This page is not here</h1>" in text
+    main = text[text.index("<h1>") : text.index("</section>", text.index("<h1>"))]
+    assert all((HTML / address).exists() for address in re.findall(r'href="([^"]+)"', main))
+
+
+@pytest.mark.parametrize("page", CONTENT, ids=named)
+def test_a_page_says_when_it_was_made(page):
+    if page.name == "404.html":
+        return
+    (line,) = re.findall(r'<p class="freshness">(.*?)</p>', page.read_text(encoding="utf-8"))
+    executed = r"Executed on 20\d\d-\d\d-\d\d in \d+ s, with Python 3[\d.]+, PyTorch \S+ and NumPy [\d.]+\."
+    records = r"( Records: ([a-z0-9-]+(, )?)+ of 20\d\d-\d\d-\d\d(; ([a-z0-9-]+(, )?)+ of 20\d\d-\d\d-\d\d)*\.)?"
+    course = r"Epoch by epoch [\d.]+\."
+    assert re.fullmatch(rf"({executed}{records}|Nothing is executed on this page\.) {course}", line), line
+    if page.parent.name == "lessons":
+        assert line.startswith("Executed")
+
+
+def test_a_citation_is_found_in_the_bibliography():
+    entries = (HTML / "bibliography.html").read_text(encoding="utf-8")
+    labels = dict(
+        re.findall(r'<div class="citation" id="(\w+)"[^>]*>\s*<span class="label">(.*?)</span>\s*<p>', entries)
+    )
+    labels = {name: re.sub(r"<[^>]*>|[\[\]]", "", label) for name, label in labels.items()}
+    assert len(labels) >= 30 and list(labels.values()) == sorted(labels.values(), key=str.casefold)
+    cited = 0
+    for page in CONTENT:
+        for place, shown in re.findall(r'href="[^"]*bibliography\.html#(\w+)"[^>]*>(.*?)</a>', page.read_text("utf-8")):
+            cited += 1
+            assert re.sub(r"<[^>]*>", "", shown) == html.unescape(labels[place])
+    assert cited > 30

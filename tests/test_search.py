@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.experiments.search import STEP, tuned, tuned_along
+from lib.experiments.search import RULES, STEP, tuned, tuned_along
 
 
 def runs_with(score, tried):
@@ -37,9 +37,9 @@ def test_a_margin_is_kept_where_seeds_fail():
         return np.inf if rate > 1.2 else -rate
 
     assert tuned(runs_with(score, []), 1.0).rate == pytest.approx(1.0)
-    assert tuned(runs_with(score, []), 1.0, margin=True).rate == pytest.approx(1 / STEP)
+    assert tuned(runs_with(score, []), 1.0, rules=["margin"]).rate == pytest.approx(1 / STEP)
     flat = runs_with(lambda rate: abs(np.log(rate)), [])
-    assert tuned(flat, 1.0, margin=True).rate == pytest.approx(1.0)  # nobody failed beside it
+    assert tuned(flat, 1.0, rules=["margin"]).rate == pytest.approx(1.0)  # nobody failed beside it
 
 
 def test_the_median_is_deaf_to_one_failed_seed():
@@ -49,12 +49,96 @@ def test_the_median_is_deaf_to_one_failed_seed():
         table.loc[(table["seed"] == 0) & (table["learning_rate"] < 0.9), "score"] = np.inf
         return table
 
-    assert tuned(runs_at, 0.5, over_seeds="median").rate == pytest.approx(0.5)
-    assert tuned(runs_at, 0.5, over_seeds="mean").rate > 0.9
+    assert tuned(runs_at, 0.5, rules=["best median"]).rate == pytest.approx(0.5)
+    assert tuned(runs_at, 0.5, rules=["best mean"]).rate > 0.9
+
+
+def planted(scores, tried, guess=1.0):
+    """Runs with planted scores: ``scores(k)`` is a list, a number a seed, at ``guess * STEP**k``."""
+
+    def runs_at(rates):
+        tried.append([round(np.log(rate / guess) / np.log(STEP)) for rate in rates])
+        rows = [
+            {"learning_rate": rate, "seed": seed, "score": score}
+            for rate, k in zip(rates, tried[-1])
+            for seed, score in enumerate(scores(k))
+        ]
+        return pd.DataFrame(rows)
+
+    return runs_at
+
+
+def noisy(k, low, seeds=5):
+    """A score that rises by 1 a step away from ``low``, plus what is a seed's own and some noise that is the same
+    each time."""
+    noise = np.random.default_rng(1000 + k).normal(0, 0.05, seeds)
+    return abs(k - low) + 10 * np.arange(seeds) + noise
+
+
+def test_an_edge_that_is_worse_seed_by_seed_ends_the_search_though_seeds_differ_more():
+    tried = []
+    assert tuned(planted(lambda k: noisy(k, 0), tried), 1.0).rate == pytest.approx(1.0)
+    assert len(tried) == 1  # the seeds lie 10 apart, the edges 2 above the best: pairs tell
+
+
+def test_an_edge_that_ties_with_the_best_widens_the_grid_on_its_side_alone():
+    def level_to_the_right(k):  # from 0 to 4 nobody can tell them apart, beyond it gets worse
+        return noisy(0 if 0 <= k <= 4 else max(-k, k - 4), 0) + 0.3 * np.random.default_rng(k + 50).normal(size=5)
+
+    tried = []
+    found = tuned(planted(level_to_the_right, tried), 1.0)
+    assert tried[0] == [-2, -1, 0, 1, 2] and tried[1] == [3, 4] and tried[2] == [5, 6]
+    assert found.grid["learning_rate"].max() == pytest.approx(STEP**6)
+
+
+def test_the_grid_widens_on_both_sides_at_once():
+    tried = []
+    tuned(planted(lambda k: noisy(max(0, abs(k) - 3), 0), tried), 1.0)
+    assert tried[:2] == [[-2, -1, 0, 1, 2], [-4, -3, 3, 4]]
+
+
+def failing(k):
+    """Seed 0 fails from 1 on, all fail from 3 on; the others are best at 1."""
+    others = abs(k - 1) + 0.01 * np.arange(1, 5)
+    if k >= 3:
+        return [np.inf] * 5
+    return [np.inf if k >= 1 else abs(k) + 0.1, *others]
+
+
+def test_every_rule_chooses_from_one_grid():
+    tried = []
+    found = tuned(planted(failing, tried), 1.0, rules=RULES)
+    assert found.rates == {
+        "best mean": pytest.approx(1.0),  # the best at which nobody fails
+        "best median": pytest.approx(STEP),  # one failed seed of five is not heard
+        "margin": pytest.approx(1 / STEP),  # one step away from failures
+    }
+    assert found.rate == found.rates["best mean"]
+    assert sorted(found.grid["learning_rate"].unique()) == pytest.approx(sorted(STEP**k for ks in tried for k in ks))
+
+
+def test_what_a_rule_chooses_is_not_on_the_edge_either():
+    def fails_above(k):
+        return [np.inf] * 5 if k > -1 else [10.0 + abs(k + 1)] * 5
+
+    tried = []
+    found = tuned(planted(fails_above, tried), 1.0, rules=["margin"])
+    assert found.rate == pytest.approx(STEP**-2) and tried == [[-2, -1, 0, 1, 2], [-4, -3]]
+
+
+def test_where_everything_fails_the_search_goes_down():
+    tried = []
+    found = tuned(planted(lambda k: [np.inf] * 5 if k > -4 else noisy(k, -5), tried), 1.0)
+    assert found.rate == pytest.approx(STEP**-5)
+
+
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(ValueError, match="rule is 'luck', but it must be one of 'best mean'"):
+        tuned(planted(lambda k: noisy(k, 0), []), 1.0, rules=["luck"])
 
 
 def test_a_search_that_never_ends_says_so():
-    with pytest.raises(RuntimeError, match="still on the edge of its grid"):
+    with pytest.raises(RuntimeError, match="an edge of the grid is still as good as its best"):
         tuned(runs_with(lambda rate: -rate, []), 1.0)
 
 

@@ -14,8 +14,9 @@ from playwright.sync_api import expect
 from test_pages import CONTENT, HTML, PAGES, named
 
 from lib import records
+from lib.explain import explain
 from lib.plan import TrainingPlan
-from lib.statistics import critical_batch_size
+from lib.statistics import critical_batch_size, steps_to_target
 
 LESSON = {
     name[:2]: HTML / f"lessons/{name}.html"
@@ -80,29 +81,64 @@ def test_batch_slicer(opened, page):
     slicer = tab.get_by_role("region", name="Batch slicer")
     assert number(slicer, "iterations_per_epoch") == 34 and number(slicer, "last_batch_size") == 100
 
-    slider = slicer.get_by_role("slider", name="Batch size B")
-    press(slider, "ArrowRight", 3)
-    assert slider.input_value() == "303"
-    assert number(slicer, "last_batch_size") == TrainingPlan(10_000, 303).last_batch_size == 1
+    slider, field = (slicer.get_by_role(role, name="Batch size B") for role in ("slider", "spinbutton"))
+    press(slider, "ArrowRight", 3)  # a logarithmic slider goes from one round number to the next
+    assert field.input_value() == "330" and slider.get_attribute("aria-valuetext") == "330"
+    assert number(slicer, "last_batch_size") == TrainingPlan(10_000, 330).last_batch_size == 100
+    places = []
+    for size in ("32", "64", "320", "640"):
+        field.fill(size)
+        field.press("Enter")
+        places.append(int(slider.input_value()) / int(slider.get_attribute("max")))
+    assert min(places[1] - places[0], places[3] - places[2]) > 0.1
 
     drag(tab, slider, 0.6)
-    size = int(slider.input_value())
-    assert 500 < size < 700
+    size = int(field.input_value())
+    assert 70 < size < 300
     plan = TrainingPlan(10_000, size, epochs=3)
     assert number(slicer, "total_iterations") == plan.total_iterations
-    assert slicer.locator("rect.cell").count() == plan.batches_per_epoch
+    assert slicer.locator("rect.cell:not(.end)").count() == 3 * plan.batches_per_epoch  # a row an epoch
 
-    field = slicer.get_by_role("spinbutton", name="Batch size B")
     field.fill("9999")
     field.press("Enter")
     assert number(slicer, "last_batch_size") == 1 and number(slicer, "iterations_per_epoch") == 2
-    assert slicer.locator("rect.tail").bounding_box()["width"] > 2  # one sample in 10,000, and still to be seen
+    tails = slicer.locator("rect.tail")
+    assert tails.first.bounding_box()["width"] > 2  # one sample in 10,000, and still to be seen
+    assert tails.last.bounding_box()["width"] > 15  # where the end of an epoch is enlarged
     slicer.get_by_role("checkbox", name="drop a last batch").press("Space")
     assert number(slicer, "samples_dropped_per_epoch") == 1 and number(slicer, "total_iterations") == 3
+    height = slicer.bounding_box()["height"]
     field.fill("20000")
     field.press("Enter")
     expect(slicer.locator(".legend")).to_contain_text("every batch is dropped")
+    assert abs(slicer.bounding_box()["height"] - height) < 1  # the page below does not jump
     assert slicer.locator("[data-number=total_iterations]").inner_text() == "–"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_batch_slicer_shows_that_each_epoch_starts_anew(opened, width):
+    slicer = opened(LESSON["02"], width).get_by_role("region", name="Batch slicer")
+    texts = slicer.locator("svg.sheet text").all_text_contents()
+    assert [text for text in texts if text.startswith("epoch ")] == ["epoch 1", "epoch 2", "epoch 3"]
+    assert [text for text in texts if text in ("34", "68", "102")] == ["34", "68", "102"]
+    assert texts[-5:-1] == ["300", "300", "300", "100"]  # the enlarged end
+    one_row = TrainingPlan(30_000, 300).total_iterations
+    expect(slicer.locator(".legend")).to_contain_text(
+        f"3 times 34 is 102. In one row, all 30,000 samples would make {one_row}."
+    )
+    assert slicer.locator("path.group").count() == 0
+    for name, size in [("Accumulation A", "4"), ("Batch size B", "800")]:
+        field = slicer.get_by_role("spinbutton", name=name)
+        field.fill(size)
+        field.press("Enter")
+    plan = TrainingPlan(10_000, 800, epochs=3, accumulation_steps=4)  # 13 batches: 4, 4, 4 and 1
+    at_end = 2  # the last four batches belong to two iterations
+    assert slicer.locator("path.group").count() == 3 * plan.iterations_per_epoch + at_end == 14
+    expect(slicer.get_by_role("img")).to_have_accessible_name(re.compile("4 batches make one iteration, marked by"))
+    picture = slicer.locator("svg.sheet").bounding_box()
+    for text in slicer.locator("svg.sheet text").all():
+        box = text.bounding_box()
+        assert picture["x"] - 1 <= box["x"] and box["x"] + box["width"] <= picture["x"] + picture["width"] + 1
 
 
 def test_batch_slicer_walks_through_a_run(opened):
@@ -130,6 +166,36 @@ def test_batch_slicer_walks_through_a_run(opened):
     expect(slicer.get_by_role("status")).to_contain_text("6 of 6 iterations")
 
 
+def test_explain_my_number(opened):
+    tab = opened(HTML / "explain.html")
+    widget = tab.get_by_role("region", name="Explain my number")
+    said, word = widget.locator(".explained"), widget.get_by_role("textbox", name="The number")
+    expect(said.locator("p").first).to_have_text(
+        explain(294, 9_400, batch_size=8, accumulation_steps=12, epochs=3, framework="transformers").found[0].because
+    )
+    expect(said).to_contain_text("Before 4.52 it would show 291.")
+    word.fill("291")
+    word.press("Enter")
+    expect(said).to_contain_text("Hugging Face Trainer before 4.52 shows it as global_step")
+    word.fill("1,875")
+    word.press("Tab")  # on to the samples
+    expect(said).to_contain_text("Nothing that is known here gives 1,875")
+    tab.keyboard.type("60000")
+    for name in ("Batch size B, per device", "Accumulation A", "Epochs E"):
+        field = widget.get_by_role("textbox", name=name)
+        field.click()
+        field.fill("")
+        field.press("Enter")
+    widget.get_by_role("combobox", name="Framework").select_option(label="Keras")
+    first = explain(1_875, 60_000, framework="keras").found[0]
+    expect(said.locator("p").first).to_have_text(first.because)
+    expect(said.locator("li").first).to_have_text(str(first.sources[0]))
+    expect(widget.get_by_role("status")).to_have_text(first.because)
+    word.fill("1.5")
+    word.press("Enter")
+    expect(said).to_have_text("The number is 1.5, but it must be a whole number.")
+
+
 def test_path_viewer(opened):
     tab = opened(LESSON["03"])
     viewer = tab.get_by_role("region", name="Path viewer")
@@ -149,10 +215,24 @@ def test_path_viewer(opened):
     viewer.get_by_role("button", name="Play").click()
     expect(viewer.locator("[data-number=iterations]")).to_have_text("10", timeout=5_000)
 
+    assert viewer.locator("line.tick").count() == viewer.locator(".picture text").count() - 2 == 9
+    # The bottom is drawn after the walk, so above it, and with a rim.
+    order = viewer.locator("polyline.walk, .here, .bottom").evaluate_all(
+        "nodes => nodes.map(node => node.classList[0])"
+    )
+    assert order == ["walk", "here", "bottom", "bottom"] and viewer.locator(".bottom.halo").count() == 1
     before = float(distance.inner_text())
     press(viewer.get_by_role("slider", name="Learning rate"), "End")
     assert viewer.get_by_role("slider", name="Learning rate").input_value() == "1.2"
     assert float(distance.inner_text()) > 2 * before  # above 2/L full batch flies off
+    expect(viewer.locator(".clock")).to_contain_text("The walk diverges")
+    field = viewer.get_by_role("spinbutton", name="Learning rate")
+    field.fill("1.1")
+    field.press("Enter")
+    expect(viewer.locator(".clock")).to_contain_text("The walk diverges")
+    field.fill("0.2")
+    field.press("Enter")
+    expect(viewer.locator(".clock")).to_have_text("10 of 10 iterations in 10 epochs")
 
 
 def test_devices(opened):
@@ -197,34 +277,60 @@ def test_four_clocks(opened):
     said, lines = clocks.locator(".said"), clocks.locator("polyline.line")
     sizes = [8, 32, 128, 512, 2048]
 
+    def expect_order(clock, unit, sizes):
+        """The ranks at a training loss of 1.0, as the record has them; gives back who is first."""
+        runs = records.load("four-clocks-cpu").table
+        reached = steps_to_target(runs[runs["batch_size"].isin(sizes)], 1.0, run=["batch_size", "seed"])
+        order = reached.groupby("batch_size")[clock].mean().sort_values()
+        ranks = clocks.get_by_role("listitem").all_inner_texts()
+        assert [text.split(" (")[0].strip() for text in ranks] == [
+            f"{size:,}: {f'{mean:,.0f}' if mean >= 1_000 else f'{mean:.3g}'} {unit}" for size, mean in order.items()
+        ]
+        expect(said).to_contain_text(f"batch size {order.index[0]:,} (")
+        expect(clocks.get_by_role("img")).to_have_accessible_name(
+            re.compile(f"^train loss against {unit}. First to train loss 1.0 ")
+        )
+        assert lines.count() == clocks.locator("circle.finish").count() == len(sizes)
+        return order.index[0]
+
     def expect_said(clock, value, label, sizes):
         time, best = first_two(clock, value, sizes)
         first, second = (re.escape(f"batch size {size:,} ({at:.3f})") for size, at in best)
-        expect(said).to_contain_text(re.compile(f"^After {time:,.0f} {label} {first} .*{second}"))
+        expect(said).to_contain_text(re.compile(f"^After [0-9,]+ {label} {first} .*{second}"))
+        assert float(said.inner_text().split()[1].replace(",", "")) == pytest.approx(time, rel=5e-3)
         expect(clocks.get_by_role("img")).to_have_accessible_name(
             f"{value.replace('_', ' ')} against {label}. {said.inner_text()}"
         )
-        assert lines.count() == len(sizes)
-        return best[0][0]
+        assert lines.count() == len(sizes) and clocks.locator("circle.finish").count() == 0
 
-    assert expect_said("iteration", "train_loss", "iterations", sizes) == 2048
-    press(clocks.get_by_role("combobox", name="Clock"), "ArrowDown")
-    assert expect_said("samples", "train_loss", "samples", sizes) == 8  # the other end, in the same runs
-    press(clocks.get_by_role("combobox", name="Clock"), "ArrowUp")
+    clock, value = (clocks.get_by_role("combobox", name=name) for name in ("Clock", "Shown"))
+    assert clock.locator("option").all_inner_texts() == ["iterations", "samples", "compute in GFLOP", "seconds"]
+    assert expect_order("iteration", "iterations", sizes) == 2048
+    press(clock, "ArrowDown")
+    assert expect_order("samples", "samples", sizes) == 8  # the other end, in the same runs
+    press(clock, "ArrowDown", 2)
+    expect(said).to_have_text(re.compile(r"^First to train loss 1.0 is batch size 128 \([\d.]+ seconds\)"))
+    press(clock, "ArrowUp", 3)
     press(clocks.get_by_role("checkbox", name="2,048"), "Space")
-    assert expect_said("iteration", "train_loss", "iterations", sizes[:-1]) == 512
-    clocks.get_by_role("combobox", name="Shown").press_sequentially("test")
+    assert expect_order("iteration", "iterations", sizes[:-1]) == 512
+    value.press_sequentially("test")
     expect_said("iteration", "test_accuracy", "iterations", sizes[:-1])
 
     clocks.get_by_role("checkbox", name="512", exact=True).click()
     expect_said("iteration", "test_accuracy", "iterations", [8, 32, 128])
-    clocks.get_by_text("2,048").click()
+    clocks.get_by_role("group", name="Batch sizes").get_by_text("2,048").click()
     expect_said("iteration", "test_accuracy", "iterations", [8, 32, 128, 2048])
     expect(clocks.get_by_role("status")).to_have_text(said.inner_text())
     for box in clocks.get_by_role("checkbox", checked=True).all()[::-1]:
         box.click()
     expect(said).to_have_text("Choose at least one batch size.")
-    assert lines.count() == 0
+    assert lines.count() == 0 and clocks.get_by_role("listitem").count() == 0
+
+
+def test_four_devices_find_room_on_a_telephone(opened):
+    shares = opened(HTML / "lessons/13-many-devices.html", width=390).locator(".shares")
+    assert shares.get_by_role("columnheader").count() == 4
+    assert shares.evaluate("shares => shares.scrollWidth <= shares.clientWidth")
 
 
 def test_steps_to_target(opened):

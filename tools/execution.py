@@ -18,8 +18,10 @@ from jupyter_cache.executors import load_executor
 
 NAME = "course-code.sha256"
 FROM_DATA = {
+    "cheat-sheet",
     "claims",
     "homework",
+    "index",
 }  # pages whose sources are other files: read, and by their own metadata executed, in every build
 
 

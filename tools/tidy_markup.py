@@ -8,6 +8,7 @@ import re
 REPLACED = {
     "<th></th>": "<td></td>",  # pandas: the corner above the index
     ' role="doc-biblioentry"': "",  # docutils
+    ' aria-label="Toggle hidden content"': "",  # MyST-NB; the text says it better, and is what a reader says aloud
     "\n\n\n</pre>": "\n</pre>",  # a part of a module, up to its next function
     '<div role="list" class="citation-list">': '<div class="citation-list">',  # its children are no list items
 }

@@ -28,6 +28,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from widget_views import STATE, VIEW, needs_python
 
+from book.contents import with_reading_time
 from lib.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,9 +44,9 @@ def sources(root: Path = ROOT) -> list[Path]:
 
 
 def canonical(md: Path) -> str:
-    """The .md as a save from Jupyter would write it."""
+    """The .md as a save from Jupyter would write it; its *Time* line says what its words take to read."""
     notebook = nbformat.reads(nbformat.writes(jupytext.read(md)), as_version=4)  # sorts the metadata
-    return jupytext.writes(notebook, fmt="md:myst", config=load_jupytext_config(str(md)))
+    return with_reading_time(jupytext.writes(notebook, fmt="md:myst", config=load_jupytext_config(str(md))))
 
 
 def execute(md: Path):

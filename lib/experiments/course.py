@@ -3,11 +3,12 @@
 python -m lib.experiments.course     on a machine with a CUDA GPU: its records, beside the CPU's
 """
 
+import os
 import sys
 
 import torch
 
-from lib.experiments import clocks, noise, seeds, target
+from lib.experiments import clocks, fastest, noise, seeds, target, token_budget, tokens
 from lib.records import Record, load, remember
 
 BATCH_SIZES = [8, 16, 32, 64, 128, 256, 512, 1024, 2048]
@@ -50,7 +51,14 @@ def speed(device: str = "cpu") -> Record:
 
 def steps_to_target() -> Record:
     """Lesson 8: iterations to two losses, the learning rate tuned at each batch size."""
-    return remember("steps-to-target", target.steps, batch_sizes=BATCH_SIZES, targets=[1.5, 1.0], seeds=seeds(5))
+    return remember(
+        "steps-to-target",
+        target.steps,
+        batch_sizes=BATCH_SIZES,
+        targets=[1.5, 1.0],
+        seeds=seeds(5),
+        fresh_seeds=seeds(5, first=10),
+    )
 
 
 def four_clocks(device: str = "cpu") -> Record:
@@ -61,14 +69,48 @@ def four_clocks(device: str = "cpu") -> Record:
         f"four-clocks-{device}",
         clocks.curves,
         device=device,
-        seeds=seeds(5),
+        seeds=seeds(5, first=10),
         learning_rates={str(size): tuned["learning_rate"][size] for size in CLOCK_SIZES},
         iterations={str(size): int(2 * tuned["iteration"][size]) for size in CLOCK_SIZES},
     )
 
 
+def races(device: str = "cpu") -> Record:
+    """Lesson 18: iterations to a loss and seconds of an iteration, for two more workloads."""
+    return remember(
+        f"fastest-{device}",
+        fastest.races,
+        device=device,
+        batch_sizes=[8, 16, 32, 64, 128, 256, 512],
+        seeds=seeds(5),
+        fresh_seeds=seeds(5, first=10),
+    )
+
+
+def token_ramps() -> Record:
+    """Lesson 16: a small batch, a large one and a ramp, with a constant and with a decayed rate."""
+    return remember("token-ramps", token_budget.ramps, seeds=seeds(3), fresh_seeds=seeds(5, 10))
+
+
+def token_memories() -> Record:
+    """Lesson 16: one row a batch, Adam's second beta as it is and held by its half-life in tokens."""
+    return remember("token-memories", token_budget.memories, seeds=seeds(3), fresh_seeds=seeds(5, 10))
+
+
+def token_repeats() -> Record:
+    """Lesson 16: the same number of tokens, from fewer different ones."""
+    return remember(
+        "token-repeats",
+        token_budget.repeats,
+        epochs=[1, 4, 16, 64],
+        shares=[2, 4, 8, 16],
+        seeds=seeds(3),
+        fresh_seeds=seeds(5, 10),
+    )
+
+
 def on_gpu(name: str) -> Record | None:
-    """What a GPU gave for ``speed`` or ``four-clocks``, on whatever machine and by whatever code; None if none did."""
+    """What a GPU gave for ``speed``, ``four-clocks`` or ``token-steps``, by whatever code; None if none did."""
     try:
         return load(f"{name}-cuda")
     except FileNotFoundError:
@@ -78,5 +120,6 @@ def on_gpu(name: str) -> Record | None:
 if __name__ == "__main__":
     if not torch.cuda.is_available():
         sys.exit("This machine has no CUDA GPU that PyTorch can use. The records of the CPU are made by the lessons.")
-    for record in (speed("cuda"), four_clocks("cuda")):
+    os.environ["MEASURE_LONG"] = "1"  # where a GPU is, its long record is made too
+    for record in (speed("cuda"), four_clocks("cuda"), tokens.steps_to_targets("cuda")):
         print(record)

@@ -9,10 +9,16 @@ import os
 import sys
 from collections.abc import Callable
 
+from lib.experiments import tokens, travel
 from lib.long_records import LongRecord
 
 # Functions without arguments, each of which calls lib.long_records.remember_long.
-LONG: list[Callable[[], LongRecord]] = []
+LONG: list[Callable[[], LongRecord]] = [
+    tokens.in_float64,
+    tokens.rates_tried,
+    tokens.steps_to_targets,
+    *travel.ON_CPU,
+]
 
 
 def make(experiments: list[Callable[[], LongRecord]]) -> list[str]:

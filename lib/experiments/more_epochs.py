@@ -130,7 +130,7 @@ def noisy_labels(batch_sizes: list[int], seeds: list[int], fresh_seeds: list[int
         runs = ends(workload, batch_size=batch_size, learning_rate=learning_rates, seed=seeds, epochs=EPOCHS // 2)
         return scored(runs)
 
-    for batch_size, found in tuned_along(sorted(batch_sizes), runs_at, 0.02, lambda ratio: 4, margin=True):
+    for batch_size, found in tuned_along(sorted(batch_sizes), runs_at, 0.02, lambda ratio: 4, rules=["margin"]):
         grids.append(found.grid)
         for panel, rate in {"one for all": LEARNING_RATE, "tuned": found.rate}.items():
             runs = ends(workload, batch_size=batch_size, learning_rate=rate, seed=fresh_seeds, epochs=EPOCHS // 2)
@@ -169,7 +169,7 @@ def repeats(unique: list[int], seeds: list[int], fresh_seeds: list[int]) -> dict
             )
 
         sizes = [size for size in sorted(unique, reverse=True) if budget == "repeated" or size < VISITS]  # the same run
-        for samples, found in tuned_along(sizes, runs_at, 0.2, lambda ratio: 1.0, margin=True):
+        for samples, found in tuned_along(sizes, runs_at, 0.2, lambda ratio: 1.0, rules=["margin"]):
             workload = classification(mlp(), everything.first(samples))
             here = {"budget": budget, "epochs": settings(samples)["epochs"]}
             runs = ends(workload, learning_rate=found.rate, seed=fresh_seeds, **settings(samples))

@@ -1,4 +1,4 @@
-"""Tuning a learning rate honestly: no optimum on the edge of its grid, and every run that was tried is kept."""
+"""Tuning a learning rate honestly: no optimum at, or level with, the edge of its grid; every run tried is kept."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -7,39 +7,51 @@ import numpy as np
 import pandas as pd
 
 from lib.progress import bar
+from lib.statistics import mean_interval
 
 STEP = 1.5  # factor between neighbouring learning rates
+RULES = ("best mean", "best median", "margin")
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """A learning rate, and the grid that it was chosen from.
+    """What each rule chooses from one grid of learning rates, and the grid.
 
     Attributes
     ----------
-    rate : float
+    rates : dict of float
+        The learning rate of each rule.
     grid : pandas.DataFrame
         A row a learning rate and seed with its ``score``: lower is better, infinite for a run
         that failed.
-    scores : pandas.Series
-        The score of each learning rate over its seeds.
     """
 
-    rate: float
+    rates: dict[str, float]
     grid: pd.DataFrame
-    scores: pd.Series
+
+    @property
+    def rate(self) -> float:
+        """What the first rule chooses."""
+        return next(iter(self.rates.values()))
+
+    @property
+    def scores(self) -> pd.Series:
+        """The mean score of each learning rate over its seeds."""
+        return self.grid.groupby("learning_rate")["score"].mean()
 
 
 def tuned(
     runs_at: Callable[[list[float]], pd.DataFrame],
     guess: float,
     *,
-    over_seeds: str = "mean",
-    margin: bool = False,
+    rules: Iterable[str] = ("best mean",),
     points: int = 5,
-    most: int = 12,
+    most: int = 20,
 ) -> Tuned:
-    """The best learning rate of a grid that is widened until its best is not on its edge.
+    """The best learning rate of a grid that is widened until its edges are worse than its best.
+
+    An edge counts as worse if the 95 % interval of the paired difference of its scores and
+    those of the best lies above zero, or if its runs fail. All rules choose from one grid.
 
     Parameters
     ----------
@@ -48,35 +60,70 @@ def tuned(
         ``seed`` and ``score``, a row a run.
     guess : float
         Middle of the first grid of ``points`` values, a factor ``STEP`` apart.
-    over_seeds : {"mean", "median"}
-        What makes one score of those of all seeds.
-    margin : bool
-        Take the learning rate one step below the best if seeds fail at the next larger one. The
+    rules : names of ``RULES``
+        "best mean": the lowest mean score; one failed run rules a learning rate out.
+        "best median": the lowest median, which is deaf to failures of fewer than half of the seeds.
+        "margin": one step below the best mean if seeds fail at the next larger learning rate. The
         best often lies right beside those at which single runs fail; a few seeds do not
-        show it there, and one failed run among the fresh ones ruins their mean.
+        show it there, and one failed run among fresh ones ruins their mean.
     most : int
         Values after which the search gives up.
 
     Raises
     ------
     RuntimeError
-        After ``most`` values the best one was still on the edge.
+        After ``most`` values an edge was still as good as the best.
     """
-    exponents = [k - points // 2 for k in range(points)]
-    grid = runs_at([guess * STEP**k for k in exponents])
+    rules = list(rules)
+    grid = runs_at([guess * STEP ** (k - points // 2) for k in range(points)])
     while True:
-        scores = grid.groupby("learning_rate")["score"].agg(over_seeds)
-        rates, best = scores.index.tolist(), int(scores.to_numpy().argmin())
-        if 0 < best < len(rates) - 1 and np.isfinite(scores.iloc[best]):
-            below = margin and not np.isfinite(scores.iloc[best + 1])
-            return Tuned(rates[best - 1 if below else best], grid.sort_values(["learning_rate", "seed"]), scores)
+        table = grid.pivot(index="seed", columns="learning_rate", values="score")
+        rates, open_sides = table.columns.tolist(), {side for rule in rules for side in _open_sides(table, rule)}
+        if not open_sides:
+            chosen = {rule: rates[_choice(table, rule)] for rule in rules}
+            return Tuned(chosen, grid.sort_values(["learning_rate", "seed"], ignore_index=True))
         if len(rates) >= most:
             raise RuntimeError(
-                f"After {len(rates)} learning rates the best, {rates[best]:.3g}, is still on the edge of its grid; "
-                f"start from another guess."
+                f"After {len(rates)} learning rates, {rates[0]:.3g} to {rates[-1]:.3g}, an edge of the grid is still "
+                f"as good as its best; start from another guess, or run more seeds."
             )
-        exponents = [-2, -1] if best == 0 else [len(rates), len(rates) + 1]
-        grid = pd.concat([grid, runs_at([rates[0] * STEP**k for k in exponents])])
+        below = [rates[0] / STEP**2, rates[0] / STEP] if "below" in open_sides else []
+        above = [rates[-1] * STEP, rates[-1] * STEP**2] if "above" in open_sides else []
+        grid = pd.concat([grid, runs_at(below + above)])
+
+
+def _best(table: pd.DataFrame, rule: str) -> int:
+    """The place of the lowest mean, or median, in a table of scores with a row a seed and a column a learning rate."""
+    middle = table.median() if rule == "best median" else table.mean()
+    return int(middle.to_numpy().argmin())
+
+
+def _choice(table: pd.DataFrame, rule: str) -> int:
+    """The place that a rule chooses."""
+    if rule not in RULES:
+        raise ValueError(f"rule is {rule!r}, but it must be one of {', '.join(map(repr, RULES))}.")
+    best = _best(table, rule)
+    fails_above = best + 1 < table.shape[1] and np.isinf(table.iloc[:, best + 1]).any()
+    return best - 1 if rule == "margin" and fails_above and best > 0 else best
+
+
+def _open_sides(table: pd.DataFrame, rule: str) -> set[str]:
+    """On which sides of the grid something better, or as good, may lie for a rule."""
+    best, choice, last = _best(table, rule), _choice(table, rule), table.shape[1] - 1
+    if not np.isfinite(table.iloc[:, best]).any():
+        return {"below"}  # everything failed
+    return {
+        side
+        for side, edge in (("below", 0), ("above", last))
+        if edge in (best, choice) or _tied(table.iloc[:, edge], table.iloc[:, best], rule)
+    }
+
+
+def _tied(edge: pd.Series, best: pd.Series, rule: str) -> bool:
+    """Whether the scores of an edge cannot be told from those of the best, seed by seed."""
+    finished = np.isfinite(edge) & np.isfinite(best)
+    enough = finished.mean() > 0.5 if rule == "best median" else finished.all()
+    return bool(enough) and mean_interval((edge - best)[finished], least=2).low <= 0
 
 
 def tuned_along(

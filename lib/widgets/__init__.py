@@ -5,9 +5,19 @@ style (``.css``) of the same name. Each also says in text what it shows.
 """
 
 from lib.widgets.counting import BatchSlicer, Devices
+from lib.widgets.explain import ExplainNumber
 from lib.widgets.measured import FourClocks, StepsToTarget
 from lib.widgets.path_viewer import PathViewer
 from lib.widgets.predict import Predict
 from lib.widgets.rows import DocumentRows
 
-__all__ = ["BatchSlicer", "Devices", "DocumentRows", "FourClocks", "PathViewer", "Predict", "StepsToTarget"]
+__all__ = [
+    "BatchSlicer",
+    "Devices",
+    "DocumentRows",
+    "ExplainNumber",
+    "FourClocks",
+    "PathViewer",
+    "Predict",
+    "StepsToTarget",
+]

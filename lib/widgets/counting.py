@@ -60,7 +60,7 @@ class BatchSlicer(PlanWidget):
     """
 
     _esm = bundle("batch_slicer")
-    _css = style("batch_slicer")
+    _css = style("chart", "batch_slicer")
 
     def __init__(
         self, num_samples: int, batch_size: int, epochs: int = 1, drop_last: bool = False, accumulation_steps: int = 1

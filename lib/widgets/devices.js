@@ -1,6 +1,6 @@
 // Who computes which sample of an epoch: one column a device, one row an iteration, one box a micro-batch.
 import { plan, share } from "./plan.js";
-import { announcer, choice, element, facts, mount, number, toggle } from "./parts.js";
+import { announcer, choice, element, facts, keepHeight, mount, number, toggle } from "./parts.js";
 
 const TRAITS = ["num_samples", "batch_size", "accumulation_steps", "world_size", "drop_last", "pad_to_even", "tail"];
 const LEFT_OVER = { carry: "carried into the next epoch", merge: "merged into the next epoch's first iteration",
@@ -35,6 +35,7 @@ function render({ model, el }) {
   function draw() {
     const choices = Object.fromEntries(TRAITS.map(trait => [trait, model.get(trait)]));
     const now = plan(choices);
+    keepHeight(frame, Boolean(now.refused));
     frame.hidden = Boolean(now.refused);
     if (now.refused) {
       numbers.show(Object.fromEntries([...numbers.node.querySelectorAll("dd")].map(dd => [dd.dataset.number, "–"])));

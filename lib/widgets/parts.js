@@ -24,18 +24,31 @@ export function send(model, trait, value) {
 
 // Each control is { node, show }; show() brings it up to the model.
 
-// A number: a slider for the usual range and beside it a field, which may go up to `most`.
-export function number(model, trait, label, { min = 1, max, step = 1, most = max }) {
+// The stops of a logarithmic slider: whole numbers with two digits that count, and the powers of two between them.
+function stops(min, max) {
+  const found = new Set([max]);
+  for (let ten = 1; ten <= max; ten *= 10) for (let digits = 10; digits < 100; digits += 1) found.add(digits * ten / 10);
+  for (let two = 1; two <= max; two *= 2) found.add(two);
+  return [...found].filter(value => Number.isInteger(value) && value >= min && value <= max).sort((a, b) => a - b);
+}
+
+// A number: a slider for the usual range and beside it a field, which may go up to `most`. A slider that is `log`
+// counts its stops, so that 32 and 64 lie as far apart as 320 and 640.
+export function number(model, trait, label, { min = 1, max, step = 1, most = max, log = false }) {
+  const ladder = log ? stops(min, max) : null;
   const set = text => {
     const value = Math.min(most, Math.max(min, Math.round(Number(text) / step) * step));
     if (text !== "" && Number.isFinite(value)) send(model, trait, Number(value.toFixed(6)));
     show();
   };
-  const slider = element("input", { type: "range", min, max, step, "aria-label": label, input: () => set(slider.value) });
+  const slider = element("input", { type: "range", "aria-label": label,
+    ...(log ? { min: 0, max: ladder.length - 1, step: 1 } : { min, max, step }),
+    input: () => set(log ? ladder[slider.value] : slider.value) });
   const field = element("input", { type: "number", min, max: most, step, "aria-label": `${label}, exact`,
     change: () => set(field.value) });
   const show = () => {
-    slider.value = field.value = model.get(trait);
+    const value = field.value = model.get(trait);
+    slider.value = log ? Math.max(ladder.findIndex(stop => stop >= Math.min(value, max)), 0) : value;
     slider.setAttribute("aria-valuetext", written(model.get(trait)));
   };
   return { node: element("div", { class: "number" }, element("span", { "aria-hidden": "true" }, label), slider, field), show };
@@ -61,6 +74,12 @@ export function facts(labels) {
   return { node, show: texts => Object.entries(texts).forEach(([name, text]) => {
     values[name].textContent = typeof text === "number" ? written(text) : text;
   }) };
+}
+
+// A widget that can only say why it shows nothing stays as high as it was: what lies below it does not jump.
+export function keepHeight(node, keep) {
+  const box = node.closest(".course-widget");
+  if (box) box.style.minHeight = keep ? `${box.getBoundingClientRect().height}px` : "";
 }
 
 // Says a sentence to screen readers, once the reader's hand has come to rest.

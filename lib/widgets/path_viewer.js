@@ -3,7 +3,8 @@ import { announcer, element, facts, mount, number, player, written } from "./par
 
 const LEFT = -1.4, RIGHT = 2.4, BOTTOM = -1.4, TOP = 3.2, UNIT = 100;  // the part of the surface that is drawn
 const FAR = 100;                                                      // beyond this a walk counts as lost
-const across = w0 => (w0 - LEFT) * UNIT, down = w1 => (TOP - w1) * UNIT;
+const MARGIN = 30;                                                    // for the numbers beside it
+const across = w0 => MARGIN + (w0 - LEFT) * UNIT, down = w1 => (TOP - w1) * UNIT;
 const point = ([w0, w1]) => `${across(w0).toFixed(1)},${down(w1).toFixed(1)}`;
 
 // The weights before and after each iteration, and the samples used by then; a walk that flies off is cut short.
@@ -43,6 +44,20 @@ function contours({ feature, target, optimum }) {
   });
 }
 
+// Whole numbers along both weights, with their lines.
+function axes() {
+  const numbers = (from, to) => Array.from({ length: Math.floor(to) - Math.ceil(from) + 1 }, (_, i) => Math.ceil(from) + i);
+  const text = (words, x, y, anchor) => element("text", { x, y, "text-anchor": anchor }, words);
+  return [
+    ...numbers(LEFT, RIGHT).flatMap(w0 => [
+      element("line", { class: "tick", x1: across(w0), x2: across(w0), y1: 0, y2: down(BOTTOM) }),
+      text(String(w0).replace("-", "−"), across(w0), down(BOTTOM) + 20, "middle")]),
+    ...numbers(BOTTOM, TOP).flatMap(w1 => [
+      element("line", { class: "tick", x1: MARGIN, x2: across(RIGHT), y1: down(w1), y2: down(w1) }),
+      text(String(w1).replace("-", "−"), MARGIN - 6, down(w1) + 5, "end")]),
+    text("w₀ →", across(RIGHT) - 8, down(BOTTOM) - 8, "end"), text("w₁ ↑", MARGIN + 8, 22, "start")];
+}
+
 function render({ model, el }) {
   const problem = Object.fromEntries(["feature", "target", "orders", "start", "optimum"].map(
     name => [name, model.get(name)]));
@@ -59,14 +74,16 @@ function render({ model, el }) {
   const dots = element("g", { class: "dots" });
   const here = element("circle", { class: "here", r: 6 });
   const [x, y] = [across(problem.optimum[0]), down(problem.optimum[1])];
-  const picture = element("svg", { viewBox: `0 0 ${across(RIGHT)} ${down(BOTTOM)}`, role: "img" },
-    ...contours(problem), element("path", { class: "bottom", d: `M${x - 9} ${y}h18M${x} ${y - 9}v18` }), line, dots, here,
-    element("text", { x: across(RIGHT) - 8, y: down(BOTTOM) - 8, "text-anchor": "end" }, "w₀ →"),
-    element("text", { x: 8, y: 22 }, "w₁ ↑"));
+  const cross = kind => element("path", { class: kind, d: `M${x - 11} ${y}h22M${x} ${y - 11}v22` });
+  const picture = element("svg", { viewBox: `0 0 ${across(RIGHT)} ${down(BOTTOM) + MARGIN}`, role: "img" },
+    ...axes(), element("svg", { x: MARGIN, y: 0, width: across(RIGHT) - MARGIN, height: down(BOTTOM),
+      viewBox: `${MARGIN} 0 ${across(RIGHT) - MARGIN} ${down(BOTTOM)}` },
+    ...contours(problem), line, dots, here, cross("bottom halo"), cross("bottom")));  // the bottom lies above every path
   const clock = element("p", { class: "clock" });
   const announced = announcer();
   let path, used, at, lost;
 
+  const distanceTo = weights => Math.hypot(weights[0] - problem.optimum[0], weights[1] - problem.optimum[1]);
   const walkTo = iterations => {
     at = Math.min(iterations, path.length - 1);
     drawWalk();
@@ -81,18 +98,20 @@ function render({ model, el }) {
 
   function drawWalk() {
     const walked = path.slice(0, at + 1), end = path[at];
-    const distance = Math.hypot(end[0] - problem.optimum[0], end[1] - problem.optimum[1]);
+    const distance = distanceTo(end);
     line.setAttribute("points", walked.map(point).join(" "));
+    line.classList.toggle("long", path.length > 120);
     dots.replaceChildren(...(path.length > 120 ? [] : walked.map(([w0, w1]) =>
       element("circle", { cx: across(w0), cy: down(w1), r: 2.5 }))));
     here.setAttribute("cx", across(end[0]));
     here.setAttribute("cy", down(end[1]));
     const size = model.get("batch_size");
     numbers.show({ iterations: at, samples: used[at], distance: distance < FAR ? distance.toFixed(3) : "out of sight" });
-    clock.textContent = lost && at === path.length - 1
-      ? "The walk flies off: this learning rate is too large for this batch size."
-      : `${written(at)} of ${written(path.length - 1)} iterations`
-      + (lost ? "" : ` in ${problem.orders.length} epochs`);
+    const ended = at === path.length - 1, from = distanceTo(path[0]);
+    clock.textContent = ended && lost ? "The walk flies off: this learning rate is too large for this batch size."
+      : ended && distance > from ? `The walk diverges: it began ${from.toFixed(3)} from the bottom and ends farther away. `
+        + "This learning rate is too large for this batch size."
+        : `${written(at)} of ${written(path.length - 1)} iterations` + (lost ? "" : ` in ${problem.orders.length} epochs`);
     const sentence = `Batch size ${size}, learning rate ${model.get("learning_rate")}: after ${written(at)} iterations `
       + (distance < FAR ? `${distance.toFixed(3)} from the bottom.` : "out of sight.");
     picture.setAttribute("aria-label", `A walk on a bowl-shaped loss surface. ${sentence}`);

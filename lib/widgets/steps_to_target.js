@@ -1,5 +1,5 @@
 // Iterations to a target against batch size. The reader says first where the returns diminish.
-import { HEIGHT, WIDTH, frame } from "./chart.js";
+import { HEIGHT, frame, sheet } from "./chart.js";
 import { element, mount, written } from "./parts.js";
 
 function render({ model, el }) {
@@ -7,7 +7,7 @@ function render({ model, el }) {
   const [smallest, largest] = [points[0].batch_size, points.at(-1).batch_size];
   const field = element("input", { type: "text", inputmode: "numeric", autocomplete: "off", "aria-label": "Your guess" });
   const reply = element("p", { class: "said", role: "status" });
-  const picture = element("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
+  const picture = sheet(() => draw());
   let guess = null;  // nothing of the law is shown before the reader has one
 
   const form = element("form", { class: "guess", submit: event => {
@@ -31,11 +31,11 @@ function render({ model, el }) {
     const { node, at, across, up } = frame(
       { from: smallest / 1.3, to: largest * 1.3, label: "batch size", log: true },
       { from: least, to: Math.max(...iterations) * 1.3, log: true,
-        label: `iterations to ${target}` });
+        label: `iterations to ${target}` }, picture.width());
     const curve = (kind, of) => element("polyline", { class: kind, points: sizes.map(size => at(size, of(size))).join(" ") });
     const mark = (kind, size) => size > smallest / 1.3 && size < largest * 1.3
       ? [element("line", { class: kind, x1: across(size), x2: across(size), y1: 34, y2: HEIGHT - 48 })] : [];
-    picture.replaceChildren(node,
+    picture.node.replaceChildren(node,
       ...(guess === null ? [] : [curve("perfect", perfect), curve("line line-1", predicted),
         ...mark("critical", law.b_crit), ...mark("guessed", guess)]),
       ...points.flatMap(({ batch_size, mean, low, high }) => [
@@ -51,10 +51,10 @@ function render({ model, el }) {
         + "Dashed: perfect scaling, twice the batch and half the iterations. Dotted: your guess."
         + (law.bracketed ? "" : " It lies outside of the batch sizes measured, so take it as extrapolated.");
     }
-    picture.setAttribute("aria-label", guess === null ? measured : `${measured} ${reply.textContent}`);
+    picture.node.setAttribute("aria-label", guess === null ? measured : `${measured} ${reply.textContent}`);
   }
 
   return mount({ model, el, name: "Steps to target", traits: [], controls: [],
-    parts: [form, picture, reply], draw });
+    parts: [form, picture.node, reply], draw, stop: picture.stop });
 }
 export default { render };

@@ -1,0 +1,248 @@
+"""Do the verdicts travel: planted cases whose answer is known, the rules, the records and the page."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lib.data import Dataset
+from lib.experiments import travel, verdicts
+from lib.experiments.travel import CHOOSING, REPORTED, STEP, TABLES, WORKLOADS, cell, choices, scatter, searched
+from lib.experiments.verdicts import CLAIMS, Condition, Runs, matrix, together
+from lib.models import initialized, mlp
+from lib.noise_scale import gradient_moments
+from lib.statistics import Interval
+from lib.workload import regression
+
+# One cell
+
+
+def scored(best, seeds=(0, 1, 2), failing=math.inf):
+    """Runs whose score is lowest, for each seed alike, at ``best``; they fail above ``failing``."""
+
+    def runs_at(rates):
+        rows = [
+            (rate, seed, abs(math.log(rate / best)) + 0.01 * seed, rate > failing) for rate in rates for seed in seeds
+        ]
+        return pd.DataFrame(rows, columns=["learning_rate", "seed", "score", "failed"])
+
+    return runs_at
+
+
+@pytest.mark.parametrize("best", [0.25, 1.0, 16.0])
+def test_a_search_goes_on_until_its_best_is_inside(best):
+    grid = searched(scored(best), guess=1.0)
+    rates = sorted(set(grid["learning_rate"]))
+    assert choices(grid)["best mean"] == best and rates[0] < best < rates[-1]
+    assert np.allclose(np.diff(np.log(rates)), math.log(STEP))  # no rate is left out
+
+
+def test_a_tie_with_the_edge_widens_the_grid():
+    tie = lambda rates: scored(1.0)(rates).assign(score=lambda t: t["score"].clip(lower=math.log(STEP) + 0.02))  # noqa: E731
+    rates = set(searched(tie, guess=1.0)["learning_rate"])
+    assert rates == {0.25, 0.5, 1.0, 2.0, 4.0}  # 0.5, 1 and 2 are equally good
+
+
+def test_a_median_on_the_edge_widens_too():
+    def runs_at(rates):
+        table = scored(1.0)(rates)
+        table.loc[(table["seed"] == 0) & (table["learning_rate"] >= 2), "score"] = 99.0
+        table.loc[(table["seed"] != 0) & (table["learning_rate"] == 2), "score"] = -1.0
+        return table
+
+    grid = searched(runs_at, guess=1.0)
+    assert choices(grid)["best mean"] == 1.0 and choices(grid)["best median"] == 2.0
+    assert grid["learning_rate"].max() == 4.0
+
+
+def test_a_search_gives_up():
+    with pytest.raises(RuntimeError, match="After 13 learning rates|After 12 learning rates"):
+        searched(scored(1e9), guess=1.0)
+
+
+def test_the_margin_keeps_away_from_rates_that_fail():
+    assert choices(searched(scored(1.0, failing=1.5), 1.0))["margin"] == 0.5
+    assert choices(searched(scored(1.0, failing=2.5), 1.0))["margin"] == 1.0
+
+
+def line(num=64, noise=0.0):
+    """Points on a line, at -1 and 1: the loss is a bowl equally steep everywhere, and 0.5 its best learning rate."""
+    x = np.tile([[-1.0], [1.0]], (num // 2, 1)).astype("float32")
+    y = 3 * x + noise * np.random.default_rng(0).normal(size=x.shape).astype("float32")
+    data = Dataset("a line", x, y, np.tile(x, (2, 1)), np.tile(3 * x, (2, 1)))
+    return regression(mlp(1, 1), data.hold_out(num))
+
+
+def test_a_cell_finds_the_known_best_rate_and_reports_with_other_seeds():
+    recipe = {"optimizer": "sgd", "batch_size": 64, "schedule": "constant"}
+    runs = cell(line(), "cpu", recipe, {"iterations": 60, "target": 0.01}, guess=0.125, fixed=0.25)
+    chosen, reported = runs[runs["stage"] == "chosen"], runs[runs["stage"] == "reported"]
+    assert choices(chosen) == {"best mean": 0.5, "best median": 0.5, "margin": 0.25}  # one iteration to the bottom
+    assert sorted(chosen["learning_rate"].unique()) == [0.0625, 0.125, 0.25, 0.5, 1.0]
+    assert (set(chosen["seed"]), set(reported["seed"])) == (set(CHOOSING), set(REPORTED))
+    found = reported.groupby("learning_rate")[["score", "samples"]].mean()
+    assert found.loc[0.5].tolist() == [1.0, 64.0] and found.loc[0.25, "score"] > 1
+    assert chosen.loc[chosen["learning_rate"] == 1.0, "score"].eq(math.inf).all()  # from wall to wall, for ever
+
+
+def test_runs_of_equal_length_are_scored_by_what_is_wrong_or_by_their_loss():
+    recipe = {"optimizer": "sgd", "batch_size": 16, "schedule": "cosine"}
+    runs = cell(line(noise=0.1), "cpu", recipe, {"epochs": 2}, guess=0.25)
+    assert np.allclose(runs["score"], runs["loss"]) and (runs["kept"] <= runs["loss"] + 1e-12).any()
+    assert torch.get_default_dtype() == torch.float32  # put back
+
+
+def test_the_scatter_of_gradients_is_the_known_one():
+    workload = line(noise=1.0)
+    found = scatter(workload, "cpu", seed=1, sizes=[4, 16, 64], iterations=2, learning_rate=0.1)
+    exact = gradient_moments(workload, initialized(workload.model, 1, torch.float64))
+    start = found[found["iteration"] == 0]
+    assert np.allclose(start["variance"] * start["batch_size"] / exact.trace, 1, atol=0.5)
+    assert np.allclose(start["noise_scale"], exact.noise_scale)
+
+
+# The rule
+
+
+@pytest.mark.parametrize(
+    "low, high, verdict",
+    [(1.1, 2.0, "holds"), (0.5, 0.9, "does not hold"), (0.9, 1.1, "not shown"), (math.nan, math.nan, "not shown")],
+)
+def test_a_condition_is_judged_by_its_whole_interval(low, high, verdict):
+    assert Condition("", Interval(1.0, low, high, 5)).verdict(1, math.inf) == verdict
+
+
+@pytest.mark.parametrize(
+    "parts, verdict",
+    [
+        (["holds"], "holds"),
+        (["does not hold", "does not hold"], "does not hold"),
+        (["holds", "does not hold", "not shown"], "holds only if"),
+        (["holds", "not shown"], "not shown"),
+        (["does not hold", "not shown"], "not shown"),
+        (["not shown"], "not shown"),
+    ],
+)
+def test_the_verdict_over_all_conditions(parts, verdict):
+    assert together(parts) == verdict and verdict in verdicts.VERDICTS
+
+
+# Planted records
+
+
+def planted(steps=None, best=None, score=None, noise=None):
+    """A record of the first workload whose numbers follow from formulas; small differences between seeds.
+
+    steps(optimizer, size): iterations to the target. best(optimizer, size): the best learning rate.
+    score(kind, size, schedule): what is wrong at the best rate. noise(iteration): the noise scale.
+    """
+    steps = steps or (lambda optimizer, size: 100 * (1 + 64 / size))
+    best = best or (lambda optimizer, size: 0.01 * size ** (0.5 if optimizer == "adam" else 1.0))
+    score = score or (lambda kind, size, schedule: 0.2)
+    noise = noise or (lambda iteration: 20.0 if iteration == 0 else 64.0)
+    settings = WORKLOADS["mlp"].runs("cpu")
+    tables = {name: [] for name in TABLES}
+    for number, each in enumerate(settings):
+        own = each["settings"]
+        if each["part"] == "noise":
+            for iteration in (0, own["iterations"]):
+                for size in own["sizes"]:
+                    wobble = 1 + 0.01 * (own["seed"] % 5)
+                    row = {"seed": own["seed"], "iteration": iteration, "batch_size": size, "variance": wobble / size}
+                    tables["noise"].append(row | {"noise_scale": noise(iteration) * wobble, "run": number})
+        elif each["part"] == "speed":
+            tables["speed"] += [{"batch_size": s, "seconds": 1e-4 + 1e-6 * s, "run": number} for s in own["sizes"]]
+        else:
+            optimizer, size = own["recipe"]["optimizer"], own["recipe"]["batch_size"]
+            schedule, budget = own["recipe"]["schedule"], own["budget"]
+            at = {"target": steps(optimizer, size)} if "target" in budget else {}
+            lowest = at.get("target", score(next(iter(budget)), size, schedule))
+            center = best(optimizer, size)
+            stages = [("chosen", CHOOSING, [center * STEP**k for k in (-2, -1, 0, 1, 2)])]
+            stages += [("reported", REPORTED, [center, own["fixed"]] if "fixed" in own else [center])]
+            for stage, seeds, rates in stages:
+                for rate in rates:
+                    for seed in seeds:
+                        factor = (1 + 0.1 * math.log(rate / center, STEP) ** 2) * (1 + 0.002 * (seed % 5))
+                        row = {"learning_rate": rate, "seed": seed, "score": lowest * factor, "stage": stage}
+                        row |= {"samples": lowest * factor * size, "loss": 1.0, "kept": 1.0 / (1 + 0.002 * (seed % 5))}
+                        tables["runs"].append(row | {"failed": False, "run": number})
+    return Runs({name: pd.DataFrame(rows) for name, rows in tables.items()}, settings)
+
+
+def verdict_of(name, **how):
+    cells = {each.claim.name: each for each in matrix({"mlp": planted(**how)})}
+    assert list(cells) == [claim.name for claim in CLAIMS]
+    return cells[name]
+
+
+def test_a_planted_law_is_found_with_its_critical_batch_size():
+    runs = planted()
+    assert verdicts.law(runs, "sgd").b_crit.estimate == pytest.approx(64, rel=1e-3)
+    assert verdict_of("law").verdict == "holds" and verdict_of("halves").verdict == "holds only if"
+    assert verdict_of("law", steps=lambda o, size: 1e4 / size if size != 64 else 1e4).verdict == "does not hold"
+
+
+def test_planted_noise():
+    assert verdict_of("noise-law").verdict == "holds" and verdict_of("noise-grows").verdict == "holds"
+    assert verdict_of("noise-grows", noise=lambda i: 20 if i else 64).verdict == "does not hold"
+    assert verdict_of("noise-predicts").verdict == "holds"
+    assert verdict_of("noise-predicts", noise=lambda i: 1.0).verdict == "does not hold"
+
+
+def test_a_claim_about_samples_of_their_own_leaves_batch_normalisation_out():
+    cells = [each.claim.name for each in matrix({"mlp": planted(noise=lambda i: math.nan)})]
+    assert "noise-grows" not in cells and "noise-predicts" not in cells and "noise-law" in cells
+
+
+def test_planted_learning_rates():
+    assert verdict_of("linear-rule").verdict == "holds" and verdict_of("root-rule").verdict == "holds"
+    bent = verdict_of("linear-rule", best=lambda o, size: 0.01 * min(size, 64))
+    assert bent.verdict == "holds only if"
+    assert {name.name: v for name, v in bent.conditions}["SGD to the target, up to 64"] == "holds"
+    assert verdict_of("root-rule", best=lambda o, size: 0.01 * size).verdict == "does not hold"
+
+
+def test_planted_generalization():
+    gap = lambda kind, size, schedule: 0.2 + 0.0002 * size * (kind == "epochs") * (schedule == "constant")  # noqa: E731
+    assert verdict_of("equal-epochs", score=gap).verdict == "holds only if"  # with a constant rate
+    assert verdict_of("equal-iterations", score=gap).verdict == "does not hold"
+    assert verdict_of("as-is").verdict in verdicts.VERDICTS
+    assert verdict_of("repeats").verdict == "holds" and verdict_of("early-stopping").verdict == "does not hold"
+
+
+def test_planted_clocks_and_optimizers():
+    assert verdict_of("fewer-iterations").verdict == "holds" and verdict_of("samples-first").verdict == "holds"
+    assert verdict_of("seconds-first").verdict == "holds"  # 100 + 1 microseconds a sample: in between
+    later = {"sgd": 64, "momentum": 640, "adam": 640}
+    assert verdict_of("moves-critical", steps=lambda o, size: 100 * (1 + later[o] / size)).verdict == "holds"
+    assert verdict_of("moves-critical").verdict != "holds"
+
+
+def test_a_run_that_does_not_arrive_is_not_averaged_away():
+    runs = planted()
+    table = runs.of["sgd", "constant", "target"][4]
+    table.loc[table.index[(table["stage"] == "reported") & (table["seed"] == REPORTED[0])], "score"] = math.inf
+    cells = {each.claim.name: each.verdict for each in matrix({"mlp": runs})}
+    assert cells["law"] == cells["noise-predicts"] == cells["fewer-iterations"] == "not shown"
+
+
+# The designs and their names
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_a_design_says_which_device_and_tunes_apart_from_what_it_reports(name):
+    runs = WORKLOADS[name].runs("cuda")
+    assert {each["device"] for each in runs} == {"cuda"} and not set(CHOOSING) & set(REPORTED)
+    assert len({str(each) for each in runs}) == len(runs)
+
+
+def test_a_gpu_has_records_of_its_own(monkeypatch):
+    asked = {}
+    monkeypatch.setattr(travel, "remember_long", lambda name, e, runs, tolerance: asked.setdefault(name, runs))
+    for make in (*travel.ON_CPU, *travel.ON_CUDA):
+        make()
+    assert set(asked) == {f"travel-{w}{end}" for w in WORKLOADS for end in ("", "-cuda")}
+    assert asked["travel-mlp-cuda"][0]["device"] == "cuda" and asked["travel-mlp"][0]["device"] == "cpu"

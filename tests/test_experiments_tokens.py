@@ -3,7 +3,6 @@
 import doctest
 import itertools
 
-import jupytext
 import numpy as np
 import pandas as pd
 import pytest
@@ -192,38 +191,3 @@ def test_the_floor_is_below_a_trained_model():
 def test_doctests():
     result = doctest.testmod(lib.experiments.token_budget)
     assert result.attempted >= 2 and result.failed == 0
-
-
-def lesson_cell(containing):
-    """The visible cell of lesson 15 that a reader copies."""
-    lesson = Path(__file__).resolve().parents[1] / "lessons/15-the-mean-of-what.md"
-    (found,) = [c.source for c in jupytext.read(lesson).cells if c.cell_type == "code" and containing in c.source]
-    return found
-
-
-@pytest.mark.parametrize(
-    "trainer, found",
-    [("accumulated by tokens", False), ("joined", False), ("mean of means", True), ("not zeroed", True)],
-)
-def test_ten_lines_tell_a_right_trainer_from_a_wrong_one(float64, trainer, found):
-    names = {"torch": torch}
-    source = lesson_cell("def depends_on_the_parts")
-    exec(source, names)
-    assert len(source.splitlines()) <= 10
-
-    def iteration(model, parts):
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        batches = [rows_of_documents(part, 16) for part in parts]
-        batches = [(torch.from_numpy(x[:, 0]), torch.from_numpy(y)) for x, y in batches]
-        if trainer == "joined":
-            batches = [tuple(map(torch.cat, zip(*batches)))]
-        if trainer in ("accumulated by tokens", "joined"):
-            accumulate(model, batches, ignore_index=-1)
-        for x, y in batches if trainer in ("mean of means", "not zeroed") else []:
-            loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten(), ignore_index=-1)
-            (loss / (len(batches) if trainer == "mean of means" else 1)).backward()
-        optimizer.step()
-
-    documents = sorted(SHORT.documents(6, seed=6), key=len)[::2]
-    apart = names["depends_on_the_parts"](iteration, lambda: initialized(Transformer(64, 16), seed=0), documents)
-    assert (apart > 1e-9) == found

@@ -118,6 +118,26 @@ WRONG = {
         "one does all": ("losses[rank::world_size]", "losses if rank == 0 else []"),
         "means for sums": ("sum(own), len(own)", "sum(own) / max(1, len(own)), len(own)"),
     },
+    "14": {
+        "tokens alone": ("(len(batches[-1]) + 1) * widest", "sum(batches[-1]) + length"),
+        "widest so far": ("max([length, *batches[-1]])", "max([length, *batches[-1][:1]])"),
+        "the longest forgotten": ("max([length, *batches[-1]])", "length"),
+        "one too many": ("(len(batches[-1]) + 1)", "len(batches[-1])"),
+        "one too few": ("> max_places", ">= max_places"),
+        "one document lost": (
+            "            batches.append([])\n",
+            "            batches.append([])\n            continue\n",
+        ),
+        "sorted": ("for length in lengths", "for length in sorted(lengths)"),
+    },
+    "15": {
+        "own mean": ("world_size / tokens_of_all", "1 / max(1, len(losses))"),
+        "sum": (" * world_size / tokens_of_all", ""),
+        "devices forgotten": (" * world_size", ""),
+        "divided twice": ("* world_size /", "/ world_size /"),
+        "own share": ("world_size / tokens_of_all", "len(losses) / tokens_of_all"),
+        "nothing for nobody": ("return sum", "return losses and sum"),
+    },
     "17": {
         "over the old one": ('part = path.with_name(path.name + ".part")', "part = path"),
         "not flushed": ("        os.fsync(file.fileno())\n", ""),

@@ -1,7 +1,9 @@
 """The experiments on packing and on weighting measure what they say: small cases against autograd and by hand."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import jupytext
 import numpy as np
 import pytest
 import torch
@@ -136,3 +138,38 @@ def test_small_experiments_run():
     tables = weighting.all_parts([0.0, 0.8], [1, 2], [0, 3], 20, 0.02, [0, 1], [10, 11])
     assert len(tables["errors"]) == 2 * 2 * 2 * 2 and set(tables["runs"]["weighting"]) == set(weighting.WEIGHTINGS)
     assert tables["errors"].query("spread == 0")["error"].max() < 1e-5
+
+
+def lesson_cell(containing):
+    """The visible cell of lesson 15 that a reader copies."""
+    lesson = Path(__file__).resolve().parents[1] / "lessons/15-the-mean-of-what.md"
+    (found,) = [c.source for c in jupytext.read(lesson).cells if c.cell_type == "code" and containing in c.source]
+    return found
+
+
+@pytest.mark.parametrize(
+    "trainer, found",
+    [("accumulated by tokens", False), ("joined", False), ("mean of means", True), ("not zeroed", True)],
+)
+def test_ten_lines_tell_a_right_trainer_from_a_wrong_one(float64, trainer, found):
+    names = {"torch": torch}
+    source = lesson_cell("def depends_on_the_parts")
+    exec(source, names)
+    assert len(source.splitlines()) <= 10
+
+    def iteration(model, parts):
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        batches = [rows_of_documents(part, 16) for part in parts]
+        batches = [(torch.from_numpy(x[:, 0]), torch.from_numpy(y)) for x, y in batches]
+        if trainer == "joined":
+            batches = [tuple(map(torch.cat, zip(*batches)))]
+        if trainer in ("accumulated by tokens", "joined"):
+            accumulate(model, batches, ignore_index=-1)
+        for x, y in batches if trainer in ("mean of means", "not zeroed") else []:
+            loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten(), ignore_index=-1)
+            (loss / (len(batches) if trainer == "mean of means" else 1)).backward()
+        optimizer.step()
+
+    documents = sorted(SHORT.documents(6, seed=6), key=len)[::2]
+    apart = names["depends_on_the_parts"](iteration, lambda: initialized(Transformer(64, 16), seed=0), documents)
+    assert (apart > 1e-9) == found

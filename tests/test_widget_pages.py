@@ -20,7 +20,13 @@ from lib.statistics import critical_batch_size, steps_to_target
 
 LESSON = {
     name[:2]: HTML / f"lessons/{name}.html"
-    for name in ["01-epoch", "02-iteration", "03-batch-size", "04-steps-per-epoch"]
+    for name in [
+        "01-epoch",
+        "02-iteration",
+        "03-batch-size",
+        "04-steps-per-epoch",
+        "14-what-is-a-batch-of-tokens",
+    ]
 }
 FOUR_CLOCKS, STEPS_TO_TARGET = HTML / "lessons/07-four-clocks.html", HTML / "lessons/08-steps-to-target.html"
 
@@ -262,6 +268,25 @@ def test_devices(opened):
     expect(devices.get_by_role("row", name="carried into the next epoch")).to_contain_text("16 20")
 
 
+def test_documents_in_rows(opened):
+    tab = opened(LESSON["14"])
+    rows = tab.get_by_role("region", name="Documents in rows")
+    text = tab.locator(".widget-text", has_text="Documents in rows").text_content()  # made by Python
+    assert f"make {number(rows, 'rows')} rows" in text and f"{number(rows, 'targets')} tokens count" in text
+    assert rows.locator("[data-number=waste]").inner_text() in text
+
+    press(rows.get_by_role("combobox", name="Rows"), "ArrowDown")
+    assert number(rows, "cut_off") == 0 and number(rows, "rows") == 13
+    drag(tab, rows.get_by_role("slider", name="Row length T"), 1)
+    assert rows.get_by_role("slider", name="Row length T").input_value() == "64" and number(rows, "rows") == 6
+    rows.get_by_role("button", name="Start again").click()
+    assert rows.locator(".piece.ahead").count() == rows.locator(".piece").count()
+    press(rows.get_by_role("button", name="One document"), "Enter", 2)
+    expect(rows.locator(".clock")).to_contain_text("2 of 25 laid: document 2")
+    press(rows.get_by_role("slider", name="Sorted in pools of"), "End")
+    expect(rows.get_by_role("status")).to_contain_text("6 rows")
+
+
 def first_two(clock, value, sizes):
     """When the shortest of the recorded runs ends, and the best two batch sizes at that time with their values."""
     runs = records.load("four-clocks-cpu").table
@@ -423,7 +448,12 @@ def test_every_widget_in_a_page_is_alive(opened):
 
 def test_lessons_hold_the_widgets():
     """Each lesson asks for predictions, and its own widget is there."""
-    for number, name in [("02", "Batch slicer"), ("03", "Path viewer"), ("04", "Devices and accumulation")]:
+    for number, name in [
+        ("02", "Batch slicer"),
+        ("03", "Path viewer"),
+        ("04", "Devices and accumulation"),
+        ("14", "Documents in rows"),
+    ]:
         assert name in LESSON[number].read_text(encoding="utf-8")
     assert all(page.read_text(encoding="utf-8").count("<p>Question: ") >= 3 for page in LESSON.values())
 

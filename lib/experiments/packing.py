@@ -132,7 +132,7 @@ def one_mode(mode: str, iterations: int, guess: float, seeds: list[int], fresh_s
         grid = [(rate, seed) for seed in seeds for rate in rates]
         return pd.DataFrame(grid, columns=["learning_rate", "seed"]).assign(score=found)
 
-    found = tuned(runs_at, guess, points=3)
+    found = tuned(runs_at, guess, points=5)
     replicas = trained(workload, batch_size, [found.rate], fresh_seeds, iterations)
     rows = rows_of_documents(reported_on, LENGTH, "best fit")
     runs = pd.DataFrame(

@@ -169,7 +169,7 @@ def one_weighting(
         grid = pd.DataFrame([(rate, seed) for seed in seeds for rate in rates], columns=["learning_rate", "seed"])
         return grid.assign(score=losses(replicas, chosen_on[0][:, 0], chosen_on[1]))
 
-    found = tuned(runs_at, guess, points=3)
+    found = tuned(runs_at, guess, points=5)
     replicas = trained(workload, number, [found.rate], fresh_seeds, iterations)
     x, y = reported_on[0][:, 0], reported_on[1]
     own = np.stack([losses(replicas, x[row : row + 1], y[row : row + 1]) for row in range(len(x))])

@@ -137,8 +137,10 @@ def provenance(workload: str, again: bool = True) -> Markdown:
     return Markdown("\n\n".join(lines))
 
 
-def figure(workload: str) -> Shown:
+def figure(workload: str) -> Shown | Markdown:
     """Iterations to the target, the best learning rate, and what is wrong at equal length, against batch size."""
+    if workload not in records():
+        return Markdown("No figure without a record.")
     its = runs()[workload]
     drawn, axes = figures.new(1, 3, width=9.0, height=3.0)
     data = []

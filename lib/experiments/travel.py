@@ -36,7 +36,6 @@ CHOOSING = [0, 1, 2, 3, 4]  # seeds that choose
 REPORTED = [100, 101, 102, 103, 104]  # seeds that are reported
 SCHEDULES = ["constant", "cosine"]
 NOISE_BATCH, NOISE_SIZES, DRAWS = 32, [4, 16, 64, 256], 60
-RULES = ("best mean", "best median", "margin")
 
 
 # One cell ----------------------------------------------------------------------------------------

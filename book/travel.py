@@ -137,8 +137,10 @@ def provenance(workload: str, again: bool = True) -> Markdown:
     return Markdown("\n\n".join(lines))
 
 
-def figure(workload: str) -> Shown:
+def figure(workload: str) -> Shown | Markdown:
     """Iterations to the target, the best learning rate, and what is wrong at equal length, against batch size."""
+    if workload not in records():
+        return Markdown("No figure without a record.")
     its = runs()[workload]
     drawn, axes = figures.new(1, 3, width=9.0, height=3.0)
     data = []
@@ -200,17 +202,37 @@ def rules() -> Markdown:
 
 
 def travels() -> Markdown:
-    """For each claim a sentence: where it holds, and where its verdict is another; with the reason given for it."""
+    """For each claim a sentence: on which workloads it has which verdict, and what separates the conditions there."""
     lines = []
     for claim in CLAIMS:
+        here = [cell for cell in cells() if cell.claim is claim]
         by: dict[str, list[str]] = {}
-        for cell in (cell for cell in cells() if cell.claim is claim):
+        for cell in here:
             by.setdefault(cell.verdict, []).append(travel.WORKLOADS[cell.workload].title)
-        where = "; ".join(f"*{verdict}* on {', '.join(names)}" for verdict, names in by.items())
-        reason = WHY.get(claim.name, "")
-        lines.append(f"- **{claim.says}** ({lesson_link(claim.lesson)}): {where}. {reason}".rstrip())
+        where = "; ".join(f"*{verdict}* on {' and on '.join(names)}" for verdict, names in by.items())
+        sentences = [f"**{claim.says}** ({lesson_link(claim.lesson)}): {where or 'not measured'}."]
+        sentences += [separated(cell) for cell in here if cell.verdict == "holds only if"]
+        lines.append("- " + " ".join([*sentences, WHY.get(claim.name, "")]).strip())
     return Markdown("\n".join(lines))
 
 
-# Why a verdict does not travel, as far as the runs show it.
-WHY: dict[str, str] = {}
+def separated(cell: Cell) -> str:
+    """Under which conditions a claim holds on a workload, and under which it fails."""
+    parts = []
+    for verdict, word in (("holds", "holds"), ("does not hold", "fails")):
+        names = [condition.name for condition, each in cell.conditions if each == verdict]
+        parts.append(f"{word} with {'; '.join(names)}")
+    return f"On {travel.WORKLOADS[cell.workload].title} it {parts[0]}. It {parts[1]}."
+
+
+# Why a verdict does not travel, where that is known and not only seen.
+WHY: dict[str, str] = {
+    "noise-law": "For batches drawn with replacement it is a theorem, as long as a sample has a gradient of its own. "
+    "Batch normalisation ends that: there a sample's gradient depends on its batch.",
+    "samples-first": "It cannot hold where the two smallest batches visit equally many samples: there the critical "
+    "batch size lies above both.",
+    "halves": "The law says where it ends: at the critical batch size a batch twice as large saves a quarter.",
+    "linear-rule": "It is a rule for batches that are small beside the critical size. Above it the largest rate that "
+    "the network bears is the limit, whatever the batch.",
+    "equal-iterations": "At equal iterations the small batch has visited fewer samples.",
+}

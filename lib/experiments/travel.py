@@ -36,7 +36,6 @@ CHOOSING = [0, 1, 2, 3, 4]  # seeds that choose
 REPORTED = [100, 101, 102, 103, 104]  # seeds that are reported
 SCHEDULES = ["constant", "cosine"]
 NOISE_BATCH, NOISE_SIZES, DRAWS = 32, [4, 16, 64, 256], 60
-RULES = ("best mean", "best median", "margin")
 
 
 # One cell ----------------------------------------------------------------------------------------
@@ -489,15 +488,15 @@ WORKLOADS = {
     "tokens": Design(
         experiment=on_tokens,
         title="Small transformer, tokens",
-        optimizers={"sgd": 0.5, "adam": 0.008},
-        target=2.72,
-        most=(80, 40),
+        optimizers={"sgd": 1.0, "adam": 0.012},
+        target=3.3,
+        most=(60, 60),
         sizes=[2, 16, 64],
         few_sizes=[2, 64],
         num_samples=(250, 250),
         epochs=3,
         iterations=40,
-        as_is=0.0625,
+        as_is=0.125,
         later=40,
         evaluations=30,
     ),

@@ -23,7 +23,8 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from lib.experiments.travel import RULES, SCHEDULES, STEP, choices
+from lib.experiments.search import RULES
+from lib.experiments.travel import SCHEDULES, STEP, choices
 from lib.statistics import CriticalBatchSize, Interval, critical_batch_size, mean_interval
 
 VERDICTS = ("holds", "holds only if", "does not hold", "not shown")

@@ -114,9 +114,9 @@ def _measured(
         time = stopwatch.slice(what, SHARES[name])
         try:
             return measure(time)
-        except MemoryError:
-            raise
         except (Exception, KeyboardInterrupt) as error:
+            if isinstance(error, MemoryError) and name == "speed":
+                raise  # nothing fits
             if isinstance(error, KeyboardInterrupt):
                 stopwatch.seconds = 0.0  # nothing else is begun
                 advice.problems.append(

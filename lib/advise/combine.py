@@ -66,10 +66,9 @@ def choice(sizes: Sizes, num_samples: int) -> list[int]:
     By seconds where they are known, else by samples. The range is not cut where memory ends:
     what does not fit is accumulated.
     """
-    best = sizes.seconds or sizes.samples
-    low, high = max(1.0, best.low), min(best.high, float(num_samples))
-    middle = min(max(best.estimate, low), high)
-    return [max(1, 2 ** round(math.log2(max(1.0, min(size, num_samples))))) for size in (low, middle, high)]
+    best, most = sizes.seconds or sizes.samples, math.floor(math.log2(num_samples))
+    ends = (best.low, min(max(best.estimate, best.low), best.high), best.high)
+    return [2 ** min(most, round(math.log2(min(max(1.0, end), num_samples)))) for end in ends]
 
 
 def micro_batches(batch_size: int, fits: float) -> tuple[int, int]:

@@ -144,7 +144,7 @@ def pilot(
     optimizer = subject.optimizer.of(model)
     set_rate(optimizer, rate)
     rng = generator(seed, NOISE)
-    before = after = training_loss(subject, model)
+    before = after = training_loss(subject, model, batch_size)
     done, due = 0, 1
     while time.has() and done < LONGEST_RUN and np.isfinite(after):
         try:
@@ -154,14 +154,14 @@ def pilot(
             break
         done += 1
         if target is not None and done == due:
-            after = training_loss(subject, model)
+            after = training_loss(subject, model, batch_size)
             due = max(done + 1, int(1.2 * done))
             if after <= target:
                 return done, True, before, after
-    return done, None if target is None else False, before, training_loss(subject, model)
+    return done, None if target is None else False, before, training_loss(subject, model, batch_size)
 
 
-def training_loss(subject: Subject, model: nn.Module, chunk: int = 250) -> float:
+def training_loss(subject: Subject, model: nn.Module, chunk: int) -> float:
     """Mean loss of fixed samples, without dropout, as evaluations have it."""
     model.eval()
     rows = np.arange(min(EVALUATED, subject.pool_size))
@@ -205,7 +205,7 @@ class Estimator:
     def __init__(self, subject: Subject, batch_size: int):
         self.subject, self.notes = subject, []
         self.chunk = int(min(64, CHUNK_BYTES / (4 * subject.num_parameters)))
-        self.small = max(1, min(16, subject.pool_size // 4))
+        self.small = max(subject.smallest, min(16, batch_size, subject.pool_size // 4))
         self.single = self.chunk >= FEWEST_SINGLE and not subject.has_batch_norm
         if subject.has_batch_norm:
             self.notes.append(

@@ -19,6 +19,7 @@ SEEDS = 5
 SPANS = {True: (1e-5, 1e2), False: (1e-7, 1.0)}  # first and last rate, of SGD's kind and of Adam's
 FEWEST, MOST = 35, 350  # iterations of one test: 5 and 50 in a decade of rates
 PLANNED = 0.5  # of the time: the rest is for a machine that becomes busier
+PIECES = 28  # of a test: a slope is taken over two of them, about half a decade of rates
 BLOWN_UP = 3.0  # times the first loss (or the lowest, where that is larger): the test ends
 RATES = 4  # stream of a seed, beside those of lib.sampling
 
@@ -126,7 +127,8 @@ def turning_points(curve: pd.DataFrame) -> tuple[float, float, bool] | None:
     lowest = int(losses.argmin())
     if lowest < 2 or losses[lowest] > 0.99 * losses[0]:
         return None
-    steepest = int(np.gradient(losses[: lowest + 1], np.log(rates[: lowest + 1])).argmin())
+    reach = max(1, min(len(curve) // PIECES, lowest // 2))  # a slope over neighbours would be mostly noise
+    steepest = int((losses[: lowest + 1 - 2 * reach] - losses[2 * reach : lowest + 1]).argmax()) + reach
     return float(rates[steepest]), float(rates[lowest]), lowest == len(losses) - 1
 
 

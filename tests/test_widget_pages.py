@@ -339,7 +339,7 @@ def test_four_clocks(opened):
     press(clock, "ArrowDown")
     assert expect_order("samples", "samples", sizes) == 8  # the other end, in the same runs
     press(clock, "ArrowDown", 2)
-    expect(said).to_have_text(re.compile(r"^First to train loss 1.0 is batch size 128 \([\d.]+ seconds\)"))
+    expect(said).to_have_text(re.compile(r"^First to train loss 1.0 (is|are) batch size [\d,]+ \([\d.]+ seconds\)"))
     press(clock, "ArrowUp", 3)
     press(clocks.get_by_role("checkbox", name="2,048"), "Space")
     assert expect_order("iteration", "iterations", sizes[:-1]) == 512

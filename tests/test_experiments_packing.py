@@ -105,7 +105,7 @@ def test_gradients_of_documents_add_up_to_every_weighting(float64, monkeypatch):
         assert (weights * tokens.numpy().reshape(1, 2, 2)).sum() == pytest.approx(1)
         loss = weighting.loss_by(name, micro_batches=2)
         exact = gradient(lambda model, loss=loss: loss(model(x), y).backward())
-        assert torch.allclose(torch.from_numpy(weights).flatten() @ gradients, exact, rtol=0, atol=1e-14)
+        assert torch.allclose(torch.tensor(weights).flatten() @ gradients, exact, rtol=0, atol=1e-14)
 
 
 def test_errors_vanish_with_equal_lengths_and_are_what_they_are_called():

@@ -21,7 +21,7 @@ from lib.experiments.advised import REFERENCE, workload_of
 from lib.models import initialized
 from lib.records import Record, provenance, save
 
-NAMES = ["mlp", "logistic", "friedman", "cnn", "batch-norm"]
+NAMES = ["mlp", "logistic", "friedman"]
 
 
 def module(workload, batch_size: int):

@@ -7,6 +7,7 @@ import pandas as pd
 
 from lib import figures
 from lib.advise.noise import scale
+from lib.advise.speed import typical
 
 
 def all_of(advice: Any) -> list[figures.Shown]:
@@ -28,11 +29,11 @@ def seconds(advice: Any) -> figures.Shown:
     speed = advice.speed
     assert speed is not None and speed.overhead is not None and speed.ratio is not None
     rounds = speed.times
-    data = pd.DataFrame({"batch_size": rounds.columns, "seconds": rounds.median().to_numpy()})
+    data = pd.DataFrame({"batch_size": rounds.columns, "seconds": typical(rounds).to_numpy()})
     data["low"], data["high"] = (rounds.quantile(q).to_numpy() for q in (0.25, 0.75))
     data["line"] = speed.seconds(data["batch_size"])
     figure, axis = figures.new()
-    axis.loglog(data["batch_size"], data["seconds"], linestyle="", label="median of the rounds")
+    axis.loglog(data["batch_size"], data["seconds"], linestyle="", label="lower quartile of the rounds")
     axis.fill_between(data["batch_size"], data["low"], data["high"], color=figures.COLORS[0], alpha=0.2, linewidth=0)
     axis.plot(data["batch_size"], data["line"], marker="", label="t₀ + cB")
     if speed.ratio.estimate > 0:

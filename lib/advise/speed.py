@@ -40,7 +40,7 @@ class Speed:
     ratio : Interval or None
         ``t0 / c``, in samples.
     misfit : float
-        The largest relative distance of a batch size's median from the line.
+        The largest relative distance of a batch size's typical time from the line.
     saturates : Interval or None
         The last batch size from which a doubling still brings a tenth more samples per second.
     failed_at : int or None
@@ -77,7 +77,7 @@ class Speed:
 
     def about(self, batch_size: int) -> float:
         """Seconds of an iteration, about, whether or not there is a line: between the sizes that were timed."""
-        median = self.first if self.times.empty else self.times.median()
+        median = self.first if self.times.empty else typical(self.times)
         return float(np.interp(batch_size, median.index, median)) * max(1.0, batch_size / self.most)
 
     @property
@@ -268,9 +268,14 @@ def fit_memory(speed: Speed):
 # Time --------------------------------------------------------------------------------------
 
 
+def typical(rounds: pd.DataFrame) -> pd.Series:
+    """Seconds of each batch size: the lower quartile of its rounds, since other programs only ever add time."""
+    return pd.Series(np.quantile(rounds.to_numpy(), 0.25, axis=0), index=rounds.columns)
+
+
 def line(rounds: pd.DataFrame) -> tuple[float, float]:
-    """``t0`` and ``c``, neither below 0, by least squares of the relative distance from each size's median."""
-    sizes, seconds = rounds.columns.to_numpy(dtype=float), np.median(rounds.to_numpy(), axis=0)
+    """``t0`` and ``c``, neither below 0, by least squares of the relative distance from each size's time."""
+    sizes, seconds = rounds.columns.to_numpy(dtype=float), typical(rounds).to_numpy()
     (overhead, per_sample), _ = optimize.nnls(np.column_stack([1 / seconds, sizes / seconds]), np.ones(len(sizes)))
     return float(overhead), float(max(per_sample, 1e-15))
 
@@ -291,7 +296,7 @@ def fit_time(speed: Speed, num_resamples: int = 200):
 
     found = cast(list[Interval], bootstrap_interval(rounds, fit, ROUNDS, num_resamples))
     speed.overhead, speed.per_sample, speed.ratio = found
-    median = rounds.median()
+    median = typical(rounds)
     speed.misfit = float((median / speed.seconds(median.index) - 1).abs().max())
 
     rng = np.random.default_rng(0)
@@ -303,8 +308,8 @@ def fit_time(speed: Speed, num_resamples: int = 200):
 
 
 def _saturation(rounds: pd.DataFrame) -> float:
-    """``lib.profiling.saturation`` of the medians; infinite beyond the largest size, 1 size below all of them."""
-    median = rounds.median()
+    """``lib.profiling.saturation`` of the typical times; infinite beyond the largest size, 1 size below all of them."""
+    median = typical(rounds)
     table = pd.DataFrame({"batch_size": median.index, "samples_per_second": median.index / median.to_numpy()})
     try:
         found = saturation(table, GAIN)

@@ -8,6 +8,7 @@ workload, before any advice. (Three cells of the sweep were tried beforehand, to
 advice is not changed by what comes out.
 """
 
+import os
 import time
 
 import numpy as np
@@ -142,7 +143,16 @@ def advice(workload: str, target: float, seconds: float) -> dict[str, pd.DataFra
 
 
 def said() -> LongRecord:
-    """The advice, asked for once. Seconds decide how much of it there is, so no number of it is compared."""
+    """The advice, asked for once, by ``python -m lib.experiments.advised``.
+
+    Seconds decide how much of it there is, so no number of it is compared, and it is never run again by a check.
+    """
     numbers = "took noise_estimate noise_low noise_high b_crit_estimate b_crit_low b_crit_high iterations rate_low "
     numbers += "rate_high size_low size size_high reached sentence"
     return remember_long("advised", advice, pairs(), tolerance=dict.fromkeys(numbers.split()))
+
+
+if __name__ == "__main__":
+    os.environ["MEASURE_LONG"] = "1"
+    print(sweeps())
+    print(said())

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from lib.experiments import tokens, travel
+from lib.experiments import advised, tokens, travel
 from lib.long_records import LongRecord
 
 # Functions without arguments, each of which calls lib.long_records.remember_long.
@@ -18,6 +18,7 @@ LONG: list[Callable[[], LongRecord]] = [
     tokens.rates_tried,
     tokens.steps_to_targets,
     *travel.ON_CPU,
+    advised.sweeps,
 ]
 
 

@@ -118,6 +118,17 @@ WRONG = {
         "one does all": ("losses[rank::world_size]", "losses if rank == 0 else []"),
         "means for sums": ("sum(own), len(own)", "sum(own) / max(1, len(own)), len(own)"),
     },
+    "16": {
+        "upside down": ("tokens / reference", "reference / tokens"),
+        "divided": ("beta ** (tokens / reference)", "beta * tokens / reference"),
+        "rounded to a whole power": ("(tokens / reference)", "max(1, tokens // reference)"),
+        "the second one only": (
+            "tuple(beta ** (tokens / reference) for beta in betas)",
+            "(betas[0], betas[1] ** (tokens / reference))",
+        ),
+        "what is forgotten": ("beta ** (tokens / reference)", "1 - (1 - beta) * tokens / reference"),
+        "left as they are": ("tuple(beta ** (tokens / reference) for beta in betas)", "betas"),
+    },
     "17": {
         "over the old one": ('part = path.with_name(path.name + ".part")', "part = path"),
         "not flushed": ("        os.fsync(file.fileno())\n", ""),

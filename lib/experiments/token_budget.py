@@ -161,7 +161,9 @@ def repeats(epochs: list[int], shares: list[int], seeds: list[int], fresh_seeds:
         Fresh runs on a half, a fourth, ... of the budget: what a loss is worth in fresh tokens.
     """
     size, rows = 16, ROWS
-    ways = {("repeated", e, rows): Way(adam("linear"), [(size, rows // size)], 0.018, rows // e) for e in epochs}
+    ways = {
+        ("repeated", e, rows): Way(adam("linear"), [(size, rows // size)], 0.018 / e**0.5, rows // e) for e in epochs
+    }
     for share in shares:
         ways["fresh", 1, rows // share] = Way(adam("linear"), [(size, rows // share // size)], 0.018)
     tables = compared(ways, ["kind", "epochs", "rows"], seeds, fresh_seeds)

@@ -1,4 +1,4 @@
-"""Every statement of the two notes has a verdict, a lesson, and evidence that stands in it."""
+"""Every statement of the two notes, and of papers on batches of tokens, has a verdict, a lesson, and evidence that stands in it."""
 
 import re
 from pathlib import Path
@@ -21,6 +21,7 @@ LAST = [
     ("B", 20),
     ("C", 21),
     ("D", ON_TOKENS),
+    ("T", 3),
 ]  # the two notes are closed; statements on tokens may be added
 IDS = [f"{note}{number}" for note, last in LAST for number in range(1, last + 1)]
 KEYS = set(re.findall(r"^@\w+\{([^,]+),", (ROOT / "references.bib").read_text(encoding="utf-8"), flags=re.MULTILINE))
@@ -63,7 +64,7 @@ def test_every_box_is_read_and_names_known_claims():
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "lessons").glob("*.md")]
     assert len(BOXES) == sum(len(re.findall(r"^ClaimTested\(", text, flags=re.MULTILINE)) for text in sources) > 0
     for box in BOXES:
-        assert box["found"] and {i for i in box["ids"] if re.fullmatch(r"[ABCD]\d+", i)} <= set(IDS)
+        assert box["found"] and {i for i in box["ids"] if re.fullmatch(r"[ABCDT]\d+", i)} <= set(IDS)
 
 
 def test_a_box_is_stored_as_data_beside_text_and_html(tmp_path):
@@ -106,7 +107,7 @@ def test_contradictions_name_claims_and_lessons():
 
 
 def test_pages_show_them():
-    page = "".join(of_note(note).data for note in "ABCD")
+    page = "".join(of_note(note).data for note in "ABCDT")
     assert all(f":name: claim-{claim.lower()}\n" in page for claim in IDS)
     assert all(box["found"] in page for box in BOXES if box["ids"] == ["B19"])
     assert all(claim["found"] in page for claim in CLAIMS if "evidence" in claim) and "assert" not in page

@@ -138,6 +138,17 @@ WRONG = {
         "own share": ("world_size / tokens_of_all", "len(losses) / tokens_of_all"),
         "nothing for nobody": ("return sum", "return losses and sum"),
     },
+    "16": {
+        "upside down": ("tokens / reference", "reference / tokens"),
+        "divided": ("beta ** (tokens / reference)", "beta * tokens / reference"),
+        "rounded to a whole power": ("(tokens / reference)", "max(1, tokens // reference)"),
+        "the second one only": (
+            "tuple(beta ** (tokens / reference) for beta in betas)",
+            "(betas[0], betas[1] ** (tokens / reference))",
+        ),
+        "what is forgotten": ("beta ** (tokens / reference)", "1 - (1 - beta) * tokens / reference"),
+        "left as they are": ("tuple(beta ** (tokens / reference) for beta in betas)", "betas"),
+    },
     "17": {
         "over the old one": ('part = path.with_name(path.name + ".part")', "part = path"),
         "not flushed": ("        os.fsync(file.fileno())\n", ""),

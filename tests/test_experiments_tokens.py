@@ -127,7 +127,7 @@ def test_long_records_of_both_devices_have_names_and_runs_of_their_own(monkeypat
 def tiny(monkeypatch):
     """Budgets of 64 rows, and the guess taken for the best rate."""
     monkeypatch.setattr(token_budget, "ROWS", 64)
-    monkeypatch.setattr(token_budget, "tuned", lambda runs_at, guess, points: Tuned(guess, runs_at([guess]), None))
+    monkeypatch.setattr(token_budget, "tuned", lambda runs_at, guess, points: Tuned({"": guess}, runs_at([guess])))
 
 
 def test_a_ramp_reads_as_many_tokens_in_fewer_iterations(tiny):
@@ -178,7 +178,7 @@ def test_memories_and_repeats_have_all_their_ways(tiny):
     )
     runs = token_budget.repeats([1, 4], [2], [0], [1])["runs"]
     assert runs[["kind", "epochs", "rows", "tokens"]].values.tolist() == [
-        ["repeated", 1, 128, 4_096], ["repeated", 4, 128, 4_096], ["fresh", 1, 64, 2_048],
+        ["repeated", 1, 64, 2_048], ["repeated", 4, 64, 2_048], ["fresh", 1, 32, 1_024],
     ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from lib.recipe import Recipe
 from lib.replicas import StackedReplicas
 from lib.sampling import epoch_order
 
-ROWS = 4_096  # of a budget, 131,072 tokens; twice as many for repeats
+ROWS = 4_096  # of a budget, 131,072 tokens; half as many for batches of one row, which take longer
 SCHEDULES = ("constant", "linear")
 CHOOSING, REPORTING = 1, 2  # streams of the language
 
@@ -137,14 +137,14 @@ def held_by_tokens(beta: float, batch_size: int, reference: int) -> float:
 
 def memories(seeds: list[int], fresh_seeds: list[int]) -> dict[str, pd.DataFrame]:
     """One row a batch, with Adam's second beta as it is for 16 rows, and held by its half-life in tokens."""
-    reference, beta1, beta2 = 16, *BETAS
+    rows, reference, (beta1, beta2) = ROWS // 2, 16, BETAS
     held = held_by_tokens(beta2, 1, reference)
     ways = {}
     for schedule in SCHEDULES:
-        more = 1.5 if schedule == "linear" else 1.0
-        ways[schedule, 1, "same"] = Way(adam(schedule), [(1, ROWS)], 0.003 * more)
-        ways[schedule, 1, "held"] = Way(replace(adam(schedule), betas=(beta1, held)), [(1, ROWS)], 0.003 * more)
-        ways[schedule, reference, "same"] = Way(adam(schedule), [(reference, ROWS // reference)], 0.012 * more)
+        more, same = 1.5 if schedule == "linear" else 1.0, adam(schedule)
+        ways[schedule, 1, "same"] = Way(same, [(1, rows)], 0.003 * more)
+        ways[schedule, 1, "held"] = Way(replace(same, betas=(beta1, held)), [(1, rows)], 0.003 * more)
+        ways[schedule, reference, "same"] = Way(same, [(reference, rows // reference)], 0.012 * more)
     return compared(ways, ["schedule", "batch_size", "beta2"], seeds, fresh_seeds)
 
 
@@ -160,8 +160,10 @@ def repeats(epochs: list[int], shares: list[int], seeds: list[int], fresh_seeds:
     shares : list of int
         Fresh runs on a half, a fourth, ... of the budget: what a loss is worth in fresh tokens.
     """
-    size, rows = 16, 2 * ROWS
-    ways = {("repeated", e, rows): Way(adam("linear"), [(size, rows // size)], 0.018, rows // e) for e in epochs}
+    size, rows = 16, ROWS
+    ways = {
+        ("repeated", e, rows): Way(adam("linear"), [(size, rows // size)], 0.018 / e**0.5, rows // e) for e in epochs
+    }
     for share in shares:
         ways["fresh", 1, rows // share] = Way(adam("linear"), [(size, rows // share // size)], 0.018)
     tables = compared(ways, ["kind", "epochs", "rows"], seeds, fresh_seeds)

@@ -95,8 +95,8 @@ def curves(
 
 
 def grouped(runs: list[Run], batch_size: int, device: str) -> Iterator[list[Run]]:
-    """Runs that are replicas of one group: all on a GPU; on the CPU two groups or more, for its cores and caches."""
-    size = len(runs) if device != "cpu" else max(1, min(-(-len(runs) // 2), TOGETHER // batch_size))
+    """Runs that are replicas of one group: all on a GPU; on the CPU few enough for its caches, and for its cores."""
+    size = len(runs) if device != "cpu" else max(1, min(TOGETHER // batch_size, max(8, -(-len(runs) // 2))))
     return (runs[start : start + size] for start in range(0, len(runs), size))
 
 
@@ -200,12 +200,12 @@ def targets() -> dict[str, float]:
 
 def rates_tried(device: str = "cpu") -> LongRecord:
     """Curves with three seeds at four learning rates for each batch size: what rates are chosen by."""
-    runs = [
-        {"batch_size": size, "learning_rates": rates[half : half + 2], "seeds": CHOOSING}
-        | {"iterations": iterations, "stream": 1, "device": device}
-        for size, (rates, iterations) in TRIED[device].items()
-        for half in range(0, len(rates), 2)
-    ]
+    runs = []
+    for size, (rates, iterations) in TRIED[device].items():
+        together = 2 if size < 256 else 1  # rates of one run, so that each takes seconds
+        for first in range(0, len(rates), together):
+            runs.append({"batch_size": size, "learning_rates": rates[first : first + together], "seeds": CHOOSING})
+            runs[-1] |= {"iterations": iterations, "stream": 1, "device": device}
     return remember_long(f"token-rates{SUFFIX[device]}", curves, runs, tolerance=TOLERANCE["float32"])
 
 

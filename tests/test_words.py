@@ -209,7 +209,8 @@ def unlinked(text, words):
 
 
 COURSE, FOREIGN = (ROOT / "glossary.md").read_text(encoding="utf-8").split("(words-of-the-frameworks)=")
-PLAIN = {"never seen", "seen twice", "replacement", "attention", "document"}  # also plain English; they lead there where they mean the term
+# also plain English; they lead there where they mean the term
+PLAIN = {"never seen", "seen twice", "replacement", "attention", "document"}
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.name)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from statistics import NormalDist
+from typing import Any
 
 import joblib
 import numpy as np
@@ -24,7 +25,7 @@ from lib.workload import Workload, next_token
 LENGTH = 128  # places of a row
 TRAINING, HELD = 3_000, 300  # documents for training; for choosing, and for reporting
 BETAS = (0.9, 0.95)
-MODES = {  # how documents are laid, and what the network is told of them
+MODES: dict[str, dict[str, Any]] = {  # how documents are laid, and what the network is told of them
     "one a row": {"packing": "none"},
     "mask and places": {"mask": True, "reset": True},
     "mask only": {"mask": True, "reset": False},
@@ -210,7 +211,7 @@ def real_tokens_per_second(ways: dict[str, list[list[int]]], rounds: int = 3, ba
     about 50 tokens, and without one.
     """
     model = Transformer(short_documents().vocabulary, LENGTH)
-    passes: dict[str, list[Callable]] = {}
+    passes: dict[str, list[Any]] = {}
     for way, all_batches in ways.items():
         some = all_batches[:: max(1, len(all_batches) // batches)][:batches]
         for masked in (False, True) if way == "packed" else (False,):

@@ -1,6 +1,7 @@
 """What the mean of an iteration is taken over: tokens, documents, or micro-batches of unequal size."""
 
 from collections.abc import Callable
+from typing import Any
 
 import joblib
 import numpy as np
@@ -135,7 +136,7 @@ def _errors(gradients: torch.Tensor, tokens: torch.Tensor, chosen: np.ndarray, b
     counts, whole, draws = tokens.numpy(), gradients.sum(0) / tokens.sum(), len(chosen)
 
     def of_iterations(weighting, batch_size):
-        weights = iteration_weights(counts, chosen.reshape(draws, -1, batch_size), weighting)
+        weights: Any = iteration_weights(counts, chosen.reshape(draws, -1, batch_size), weighting)
         weights = torch.tensor(weights.reshape(draws, -1), dtype=gradients.dtype)
         return F.embedding_bag(torch.from_numpy(chosen), gradients, per_sample_weights=weights, mode="sum")
 

@@ -108,7 +108,7 @@ def test_pages_show_them():
 
 
 def test_the_bar_counts_every_claim():
-    assert "Of <strong>54</strong> statements" in score() and summary().data.startswith(score())
+    assert f"Of <strong>{len(IDS)}</strong> statements" in score() and summary().data.startswith(score())
     shares = re.findall(r'<span class="([\w-]+)" style="flex-grow: (\d+)">\2</span>', score())
     assert [kind for kind, _ in shares] == [verdict.replace(" ", "-") for verdict in VERDICTS]
     for kind, number in shares:

@@ -1,4 +1,4 @@
-"""Every statement of the two notes, and of papers on tokens, has a verdict, a lesson, and evidence that stands in it."""
+"""Every statement of the two notes, and of papers on tokens, has a verdict, a lesson, and evidence in it."""
 
 import re
 from pathlib import Path

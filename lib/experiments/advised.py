@@ -135,7 +135,7 @@ def advice(workload: str, target: float, seconds: float) -> dict[str, pd.DataFra
         "rate_low": found.rates.low if found.rates else np.nan,
         "rate_high": found.rates.high if found.rates else np.nan,
     }
-    row["size_low"], row["size"], row["size_high"] = found.choice or [np.nan] * 3
+    row["size_low"], row["size"], row["size_high"] = map(float, found.choice or [np.nan] * 3)  # type: ignore[list-item]
     return {
         "advice": pd.DataFrame([row]),
         "problems": pd.DataFrame({"sentence": found.problems + found.notes or ["none"]}),

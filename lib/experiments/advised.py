@@ -103,7 +103,7 @@ def sweeps() -> LongRecord:
 
 def pairs() -> list[dict]:
     """The settings of all advice: every workload and target with a sweep, and those of lesson 8."""
-    targets: dict[str, list] = {"mlp": [1.5, 1.0]} | TARGETS
+    targets: dict[str, list[float]] = {"mlp": [1.5, 1.0], **TARGETS}
     return [{"workload": name, "target": target, "seconds": 30.0} for name, each in targets.items() for target in each]
 
 
@@ -135,7 +135,7 @@ def advice(workload: str, target: float, seconds: float) -> dict[str, pd.DataFra
         "rate_low": found.rates.low if found.rates else np.nan,
         "rate_high": found.rates.high if found.rates else np.nan,
     }
-    row["size_low"], row["size"], row["size_high"] = map(float, found.choice or [np.nan] * 3)
+    row["size_low"], row["size"], row["size_high"] = map(float, found.choice or [np.nan] * 3)  # type: ignore[list-item]
     return {
         "advice": pd.DataFrame([row]),
         "problems": pd.DataFrame({"sentence": found.problems + found.notes or ["none"]}),

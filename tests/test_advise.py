@@ -519,7 +519,7 @@ def catalog_root():
         (12.34, "12.3"),
         (0, "0"),
         (np.inf, "no upper limit"),
-        (8.97e-5, "0.0000897"),
+        (8.97e-5, "8.97e-05"),
     ],
 )
 def test_numbers_have_three_digits(number, text):

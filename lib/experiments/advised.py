@@ -103,7 +103,7 @@ def sweeps() -> LongRecord:
 
 def pairs() -> list[dict]:
     """The settings of all advice: every workload and target with a sweep, and those of lesson 8."""
-    targets: dict[str, list] = {"mlp": [1.5, 1.0]} | TARGETS
+    targets: dict[str, list[float]] = {"mlp": [1.5, 1.0], **TARGETS}
     return [{"workload": name, "target": target, "seconds": 30.0} for name, each in targets.items() for target in each]
 
 

@@ -127,7 +127,7 @@ def provenance(workload: str, again: bool = True) -> Markdown:
     tried, reported = (table[table["stage"] == stage] for stage in ("chosen", "reported"))
     lines = [
         f"{record} In them {len(tried):,} networks were trained to choose learning rates "
-        f"({tried['failed'].sum():,} of them failed: they diverged, or ended no better than they began) and "
+        f"({tried['failed'].sum():,} failed: they diverged, or their validation loss ended no lower than it began) and "
         f"{len(reported):,} with other seeds to report ({reported['failed'].sum():,} failed)."
     ]
     if record.out_of_date:

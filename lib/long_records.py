@@ -98,6 +98,11 @@ class LongRecord(Record):
         """The settings of each run."""
         return self.configuration["runs"]
 
+    @property
+    def shortest(self) -> float:
+        """Seconds of the run that took the fewest when the record was made."""
+        return min(each["seconds"] for each in self.provenance["runs"])
+
     @cached_property
     def changed(self) -> list[str]:
         """What of the code below it has changed since it was made; empty if nothing has."""

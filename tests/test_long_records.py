@@ -410,6 +410,17 @@ def test_check_refuses_a_record_of_other_code(monkeypatch):
         long.main(["check"])
 
 
+def test_check_runs_at_least_the_shortest_run_of_each(monkeypatch, capsys):
+    record = made()
+    for each, seconds in zip(record.provenance["runs"], (50.0, 40.0, 30.0, 0.5, 30.0, 30.0)):
+        each["seconds"] = seconds
+    monkeypatch.setattr(long, "LONG", [lambda: record] * 2)
+    for seconds, runs in (("0.01", 1), ("1000", 6)):
+        with pytest.raises(SystemExit) as ended:
+            long.main(["check", "--seconds", seconds])
+        assert not ended.value.code and capsys.readouterr().out.count(f"of which {runs} were run again here") == 2
+
+
 def test_without_long_records_both_say_so(monkeypatch, capsys):
     monkeypatch.setattr(long, "LONG", [])
     for action in ("make", "check"):

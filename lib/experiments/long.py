@@ -7,6 +7,7 @@ python -m lib.experiments.long check [--seconds 60] [--seed 20261125]    what ``
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable
 
 from lib.experiments import advised, tokens, travel
@@ -29,11 +30,17 @@ def make(experiments: list[Callable[[], LongRecord]]) -> list[str]:
 
 
 def check(experiments: list[Callable[[], LongRecord]], seconds: float, seed: int | None) -> list[str]:
-    """Run a random part of each record again, in so many seconds together; say what differs or is out of date."""
+    """Run a random part of each record again, in so many seconds together; say what differs or is out of date.
+
+    Each gets an equal share of the time that is left, and its shortest run whatever that takes.
+    """
     os.environ.pop("MEASURE_LONG", None)
+    end, left = time.monotonic() + seconds, len(experiments)
 
     def again(record: LongRecord) -> str:
-        return str(record.run_again(seconds / len(experiments), seed=seed))
+        nonlocal left
+        share, left = (end - time.monotonic()) / left, left - 1
+        return str(record.run_again(max(share, record.shortest), seed=seed))
 
     return _each(experiments, again)
 

@@ -12,7 +12,7 @@ from IPython.display import HTML, Markdown
 from book.claims import lesson_link
 from lib import figures
 from lib.experiments import travel
-from lib.experiments.verdicts import CLAIMS, NAMES, Cell, Runs, law
+from lib.experiments.verdicts import CLAIMS, NAMES, Cell, Claim, Runs, law
 from lib.experiments.verdicts import matrix as judged
 from lib.figures import Shown
 from lib.long_records import LongRecord
@@ -201,19 +201,25 @@ def rules() -> Markdown:
     return Markdown("\n".join(lines))
 
 
+def of_lesson(lesson: str) -> Markdown:
+    """What :func:`travels` says of the claims of one lesson, for that lesson's page."""
+    return Markdown("\n".join(_sentences(claim, "") for claim in CLAIMS if claim.lesson == lesson))
+
+
 def travels() -> Markdown:
     """For each claim a sentence: on which workloads it has which verdict, and what separates the conditions there."""
-    lines = []
-    for claim in CLAIMS:
-        here = [cell for cell in cells() if cell.claim is claim]
-        by: dict[str, list[str]] = {}
-        for cell in here:
-            by.setdefault(cell.verdict, []).append(travel.WORKLOADS[cell.workload].title)
-        where = "; ".join(f"*{verdict}* on {' and on '.join(names)}" for verdict, names in by.items())
-        sentences = [f"**{claim.says}** ({lesson_link(claim.lesson)}): {where or 'not measured'}."]
-        sentences += [separated(cell) for cell in here if cell.verdict == "holds only if"]
-        lines.append("- " + " ".join([*sentences, WHY.get(claim.name, "")]).strip())
-    return Markdown("\n".join(lines))
+    return Markdown("\n".join(_sentences(claim, f" ({lesson_link(claim.lesson)})") for claim in CLAIMS))
+
+
+def _sentences(claim: Claim, link: str) -> str:
+    here = [cell for cell in cells() if cell.claim is claim]
+    by: dict[str, list[str]] = {}
+    for cell in here:
+        by.setdefault(cell.verdict, []).append(travel.WORKLOADS[cell.workload].title)
+    where = ", ".join(f"*{verdict}* ({'; '.join(names)})" for verdict, names in by.items())
+    sentences = [f"**{claim.says}**{link}: {where or 'not measured'}."]
+    sentences += [separated(cell) for cell in here if cell.verdict == "holds only if"]
+    return "- " + " ".join([*sentences, WHY.get(claim.name, "")]).strip()
 
 
 def separated(cell: Cell) -> str:

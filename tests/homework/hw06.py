@@ -55,6 +55,7 @@ def device_factor(tokens):
 _YES = "('scattered', 'wrapped', 'mask and places', 'same tokens', 'full rows', 'sums', 'grows', 'part of it')"
 _Q5 = (
     'choice = dict(sample="a row", no_mask="worse", optimizer="SGD", parts="unequal", micro_batches="small")\n'
+    'choice |= dict(critical="grows", fit="another number", ramp="learning rate", travels="unknown")\n'
     f'own_choice = {{key: "yes" if key in {_YES} else "no" for key in p.choices}}\n'
 )
 
@@ -208,6 +209,12 @@ WRONG = {
         "optimizer": (_Q5 + "choice['optimizer'] = 'Adam'", "first step"),
         "parts": (_Q5 + "choice['parts'] = 'equal'", "is right"),
         "micro-batches": (_Q5 + "choice['micro_batches'] = 'large'", "differ less"),
+        "shrinks": (_Q5 + "choice['critical'] = 'shrinks'", "two targets"),
+        "stays": (_Q5 + "choice['critical'] = 'stays'", "two targets"),
+        "fit": (_Q5 + "choice['fit'] = 'the same number'", "subsets"),
+        "ramp": (_Q5 + "choice['ramp'] = 'number of tokens'", "not equal"),
+        "travels": (_Q5 + "choice['travels'] = 'right'", "measured"),
+        "does not travel": (_Q5 + "choice['travels'] = 'wrong'", "measured"),
         "own questions": (_Q5 + "own_choice = dict.fromkeys(p.choices, 'yes')", "Look again at:"),
         "own questions left out": (_Q5 + "own_choice = {}", "has no entry"),
     },

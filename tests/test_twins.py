@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import jupytext
@@ -263,8 +264,11 @@ def test_the_records_of_a_lesson_are_found_in_its_code():
     assert found["01"] == found["17"] == set()
     assert found["05"] == {"gradient-noise", "batch-losses"} and found["09"] == {"learning-rate"}
     assert "speed-*" in found["06"] and {"four-clocks-*", "steps-to-target"} <= found["07"]
-    names = {re.sub(r"-(cpu|cuda)$", "-*", path.stem) for path in (ROOT / "records").glob("*.json")} - {"throughput"}
-    assert names <= set().union(*found.values())
+    assert any(fnmatch("travel-mlp", pattern) for pattern in found["10"]), "its verdicts travel"
+    pages = [twins.records_of(twins.code(jupytext.read(page))) for page in ROOT.glob("*.md")]
+    patterns = set().union(*found.values(), *pages)
+    names = {path.stem for path in (ROOT / "records").glob("*.json")} - {"throughput"}
+    assert [name for name in sorted(names) if not any(fnmatch(name, pattern) for pattern in patterns)] == []
 
 
 def test_nothing_is_sent_to_a_kernel_that_is_about_to_reply():  # importing twins sees to it

@@ -101,6 +101,8 @@ def is_stale(md: Path) -> bool:
 def surroundings(notebook) -> str:
     """Digest of what a lesson's outputs depend on besides the lesson: ``lib``, the pins, the records it reads."""
     files = [*(ROOT / "lib").rglob("*.py"), *ROOT.glob("*.txt")]
+    if "from book import" in code(notebook):
+        files += (ROOT / "book").rglob("*.py")
     for pattern in records_of(code(notebook)):
         files += (ROOT / "records").glob(f"{pattern}.json")
     made = hashlib.sha256()
@@ -115,12 +117,12 @@ def code(notebook) -> str:
 
 
 def records_of(source: str) -> set[str]:
-    """Names of the records that a lesson's code asks for, itself or through the functions of ``lib.experiments``.
+    """Names of the records that a page's code asks for, itself or through functions of ``lib.experiments`` or ``book``.
 
     ``*`` stands for a part of a name that only a run would tell.
     """
     functions = defaultdict(list)
-    for file in (ROOT / "lib/experiments").glob("*.py"):
+    for file in [*(ROOT / "lib/experiments").glob("*.py"), *(ROOT / "book").glob("*.py")]:
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef):
                 functions[node.name].append(node)
@@ -130,7 +132,7 @@ def records_of(source: str) -> set[str]:
             function = getattr(call.func, "attr", getattr(call.func, "id", ""))
             waiting += functions.pop(function, [])
             named = call.args[0] if call.args else None
-            if function in ("remember", "load") and isinstance(named, (ast.Constant, ast.JoinedStr)):
+            if function in ("remember", "remember_long", "load") and isinstance(named, (ast.Constant, ast.JoinedStr)):
                 parts = getattr(named, "values", [named])
                 found.add("".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in parts))
     return found

@@ -506,8 +506,8 @@ WORKLOADS = {
 def record(workload: str, device: str = "cpu") -> LongRecord:
     """The record of a workload, on the CPU or, beside it and under a name of its own, on a GPU."""
     design = WORKLOADS[workload]
-    name = f"travel-{workload}" if device == "cpu" else f"travel-{workload}-{device}"
-    return remember_long(name, design.experiment, design.runs(device), tolerance=TOLERANCE)
+    beside = "" if device == "cpu" else f"-{device}"
+    return remember_long(f"travel-{workload}{beside}", design.experiment, design.runs(device), tolerance=TOLERANCE)
 
 
 # Of each workload a function that gives its record, as lib.experiments.long wants them.

@@ -262,13 +262,14 @@ def test_a_lesson_that_fails_does_not_stop_the_others(course):
 def test_the_records_of_a_lesson_are_found_in_its_code():
     found = {md.stem[:2]: twins.records_of(twins.code(jupytext.read(md))) for md in LESSONS}
     assert found["01"] == found["17"] == set()
-    assert found["05"] == {"gradient-noise", "batch-losses", "travel-**"}
-    assert found["09"] == {"learning-rate", "travel-**"}
+    assert found["05"] == {"gradient-noise", "batch-losses", "travel-*"}
+    assert found["09"] == {"learning-rate", "travel-*"}
     assert "speed-*" in found["06"] and {"four-clocks-*", "steps-to-target"} <= found["07"]
     assert any(fnmatch("travel-mlp", pattern) for pattern in found["10"]), "its verdicts travel"
     pages = [twins.records_of(twins.code(jupytext.read(page))) for page in ROOT.glob("*.md")]
     patterns = set().union(*found.values(), *pages)
-    names = {path.stem for path in (ROOT / "records").glob("*.json")} - {"throughput"}
+    # one is read by book.benchmark, which no function of lib leads to; the other is only there to be run again
+    names = {path.stem for path in (ROOT / "records").glob("*.json")} - {"throughput", "token-float64"}
     assert [name for name in sorted(names) if not any(fnmatch(name, pattern) for pattern in patterns)] == []
 
 

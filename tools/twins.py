@@ -134,7 +134,8 @@ def records_of(source: str) -> set[str]:
             named = call.args[0] if call.args else None
             if function in ("remember", "remember_long", "load") and isinstance(named, (ast.Constant, ast.JoinedStr)):
                 parts = getattr(named, "values", [named])
-                found.add("".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in parts))
+                name = "".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in parts)
+                found.add(re.sub(r"\*+", "*", name))
     return found
 
 

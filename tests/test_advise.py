@@ -38,13 +38,8 @@ class Clock:
         return self.seconds
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Several wait for each other, which takes minutes where the cores are busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+# Several threads wait for each other, which takes minutes where the cores are busy.
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -193,7 +193,7 @@ def records(root: Path = ROOT) -> Finding:
     for file in [*(root / "lib/experiments").glob("*.py"), *(root / "lessons").glob("*.md")]:
         text = file.read_text(encoding="utf-8")
         for name in re.findall(r'\bremember(?:_long)?\(\s*f?"([^"\s]+)"', text):
-            asked.add(re.sub(r"\{[^}]*\}", "*", name))
+            asked.add(re.sub(r"(\{[^}]*\})+", "*", name))
     missing = sorted(name for name in asked if not list((root / "records").glob(f"{name}.json")))
     for file in sorted((root / "records").glob("*.json")):
         try:

@@ -203,7 +203,7 @@ def numbers(text):
 
 
 def given_away(words, asked):
-    """Answers that a picture's words name, though no question of the lesson does, nor does the picture name all choices."""
+    """Answers that a picture names, though no question of the lesson does, nor does the picture name all choices."""
     told = " | ".join(words)
     questions = " ".join(question for question, *_ in asked)
     found = []

@@ -67,7 +67,7 @@ def unknown(axis: Axes, x: float, y: float, width: float, height: float) -> None
 def blank(axis: Axes, x: float, y: float, answer: str | None = None, width: float = 0.5, height: float = 0.28) -> None:
     """A blank around its middle: dashed with a question mark, or filled in."""
     corner, rounded = (x - width / 2, y - height / 2), "round,pad=0,rounding_size=0.06"
-    axis.add_patch(FancyBboxPatch(corner, width, height, rounded, facecolor=ANSWER, alpha=0.12, linewidth=0))
+    axis.add_patch(FancyBboxPatch(corner, width, height, rounded, facecolor=ANSWER, alpha=0.07, linewidth=0))
     edge: Any = DASHES if answer is None else "-"
     outline = FancyBboxPatch(
         corner, width, height, rounded, fill=False, edgecolor=ANSWER, linewidth=LINE, linestyle=edge

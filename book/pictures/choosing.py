@@ -47,7 +47,7 @@ def choosing(law: Any = None, measured: pd.DataFrame | None = None) -> Shown:
     axes[2].plot(measured["batch_size"], measured["seconds"], color=GIVEN, marker="o", linestyle="", markersize=4)
     best = law.batch_size.estimate
     axes[2].axvline(best, color=ANSWER, linewidth=1.6, linestyle=(0, (4, 2)))
-    axes[2].text(best, 0.97, f" B = {best:.0f}", color=ANSWER, fontweight="bold", va="top",
+    axes[2].text(1.15 * best, 0.97, f"B = {best:.0f}", color=ANSWER, fontweight="bold", va="top",
                  transform=axes[2].get_xaxis_transform())  # fmt: skip
     fewest = int(measured["batch_size"][measured["seconds"].idxmin()])
     near = measured["seconds"][np.abs(np.log(measured["batch_size"] / best)).idxmin()] / measured["seconds"].min()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from book.pictures.board import ANSWER, GIVEN, blank, board, box, line, percent, unknown, write
+from book.pictures.board import ANSWER, GIVEN, QUIET, blank, board, box, line, percent, unknown, write
 from lib.figures import Shown
 from lib.plan import TrainingPlan
 
@@ -37,7 +37,7 @@ def epoch(visits: Mapping[str, np.ndarray] | None = None, drawn: np.ndarray | No
             for place in range(int(count)):
                 box(axis, left, low + unit * place, 0.12, 0.8 * unit, color=GIVEN if place == 0 else ANSWER, alpha=0.7)
             if count == 0:
-                unknown(axis, left, low, 0.12, 0.12)
+                box(axis, left, low, 0.12, 0.12, color=QUIET, alpha=0, linewidth=0.8)
         seen = None if visits is None else f"{(counts > 0).sum()} of {len(counts)}"
         blank(axis, 5.42, low + 0.08, seen, width=0.95)
         told.append(f"{way}: {seen}, at most {counts.max()} times")
@@ -173,14 +173,17 @@ def steps_per_epoch(same: Mapping[tuple[int, int], bool] | None = None) -> Shown
             figure,
             alt="Four rows of marks, an update each, cut into epochs: 3 of 20 steps, 6 of 10, 1 of 60, and 3 of 30. "
             "Which rows end at the same weights as the first is left open.",
-            caption="Who sets the steps of an epoch by hand: does that change what is learned, or only what it is "
-            "called? This lesson tries it.",
+            caption="The steps of an epoch, set by hand: does that change what is learned, or only what it is called? "
+            "This lesson tries it.",
         )
-    words = {split: "the same weights" if equal else "other weights" for split, equal in same.items()}
-    told = "; ".join(f"{epochs} × {steps} ends at {word}" for (steps, epochs), word in words.items())
+    alike, unlike = (
+        " and ".join(f"{epochs} × {steps}" for (steps, epochs), equal in same.items() if equal is wanted) or "none"
+        for wanted in (True, False)
+    )
     return Shown(
         figure,
-        alt=f"Four rows of marks, an update each, cut into epochs. Against 3 epochs of 20 steps: {told}.",
-        caption=f"Against 3 × 20 updates, to the last bit: {told}. Only the number of updates counts, not what "
-        f"is called an epoch.",
+        alt=f"Four rows of marks, an update each, cut into epochs. At the weights of 3 epochs of 20 steps: {alike}. At "
+        f"others: {unlike}.",
+        caption=f"The same batches in the same order, cut into epochs otherwise: {alike} ended at the weights of "
+        f"3 × 20 steps, to the last bit; {unlike} at others.",
     )

@@ -27,7 +27,7 @@ def accumulation(
     write(axis, 3.55, 1.9, "at once")
     rows = [
         ("equal parts", [125] * 4, plain, "a weight"),
-        ("mean of means", [2, 98], mean_of_means, "gradient"),
+        ("unequal parts", [2, 98], mean_of_means, "gradient"),
         ("BatchNorm", [125] * 4, batch_norm, "a weight"),
     ]
     told = []

@@ -53,7 +53,7 @@ def epoch(visits: Mapping[str, np.ndarray] | None = None, drawn: np.ndarray | No
         figure,
         alt=f"Three rows of 20 samples with a square for each visit. Seen at least once: {'; '.join(told)}.",
         caption=f"A square is a visit. Only the pass that draws each sample once is an epoch in our sense. Of "
-        f"{len(drawn):,} samples, as many draws with replacement reached {percent(share)}.",
+        f"{len(drawn):,} samples, as many draws with replacement reached {100 * share:.1f} %.",
     )
 
 

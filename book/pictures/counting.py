@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from book.pictures.board import ANSWER, GIVEN, QUIET, blank, board, box, line, percent, unknown, write
+from book.pictures.board import ANSWER, GIVEN, QUIET, blank, board, box, line, percent, unknown, uprights, write
+from lib import figures
 from lib.figures import Shown
 from lib.plan import TrainingPlan
 
@@ -73,11 +74,12 @@ def iteration(plan: TrainingPlan | None = None) -> Shown:
             box(axis, 1.0, low, first, 0.24)
             unknown(axis, 1.0 + first, low, wide - first, 0.24)
         else:
-            for begin in range(0, samples, size):
-                part = min(size, samples - begin)
-                whole = part == size
-                box(axis, 1.0 + wide * begin / samples, low, wide * part / samples, 0.24,
-                    color=GIVEN if whole else ANSWER, alpha=0.3 if whole else 0.9, linewidth=0.7)  # fmt: skip
+            whole = samples // size * size
+            box(axis, 1.0, low, wide * whole / samples, 0.24, alpha=0.3, linewidth=0.7)
+            uprights(axis, 1.0 + wide * np.arange(size, whole, size) / samples, low, low + 0.24, linewidth=0.7)
+            if whole < samples:
+                rest = wide * (samples - whole) / samples
+                box(axis, 1.0 + wide - rest, low, rest, 0.24, color=ANSWER, alpha=0.9, linewidth=0.7)
         blank(axis, 5.45, low + 0.12, None if plan is None else f"{plan.iterations_in_epoch(number)}", width=0.8)
     write(axis, 4.7, 0.18, "in all", ha="right")
     blank(axis, 5.45, 0.18, None if plan is None else f"{plan.total_iterations:,}", width=0.8)
@@ -158,12 +160,10 @@ def steps_per_epoch(same: Mapping[tuple[int, int], bool] | None = None) -> Shown
     for row, (steps, epochs) in enumerate(SPLITS):
         y = 1.45 - 0.4 * row
         write(axis, 0.05, y, f"{epochs} × {steps} steps")
-        for step in range(steps * epochs):
-            x = 1.62 + 3.1 * step / most
-            line(axis, (x, x), (y - 0.05, y + 0.05), color=GIVEN, linewidth=1.4)
-            if step % steps == steps - 1:
-                x += 0.5 * 3.1 / most
-                line(axis, (x, x), (y - 0.15, y + 0.15), linewidth=1.4)
+        places = 1.62 + 3.1 * np.arange(steps * epochs) / most
+        uprights(axis, places, y - 0.05, y + 0.05, linewidth=1.4)
+        ends = places[steps - 1 :: steps] + 0.5 * 3.1 / most
+        uprights(axis, ends, y - 0.15, y + 0.15, color=figures.INK, linewidth=1.4)
         if row == 0:
             write(axis, 5.45, y, "these", ha="center")
         else:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.patches import Circle
 
-from book.pictures.board import ANSWER, DASHES, GIVEN, QUIET, arrow, blank, board, box, line, signed, write
+from book.pictures.board import ANSWER, DASHES, GIVEN, QUIET, arrow, blank, board, box, line, signed, uprights, write
 from lib.figures import Shown
 from lib.statistics import Interval, paired_difference
 
@@ -138,8 +138,9 @@ def more_epochs(by_samples: pd.DataFrame | None = None) -> Shown:
         low, samples = 1.48 - 0.43 * row, visits // epochs
         write(axis, 0.05, low + 0.13, f"{epochs} × {samples:,}")
         wide = 3.3 / epochs
-        for number in range(epochs):
-            box(axis, 1.15 + wide * number, low, wide, 0.26, alpha=0.12 if number else 0.75, linewidth=0.6)
+        box(axis, 1.15, low, 3.3, 0.26, alpha=0.12, linewidth=0.6)
+        box(axis, 1.15, low, wide, 0.26, alpha=0.75, linewidth=0.6)
+        uprights(axis, 1.15 + wide * np.arange(1, epochs), low, low + 0.26, linewidth=0.6)
         if by_samples is not None and epochs > 1:
             costs[epochs] = paired_difference(by_samples[samples], by_samples[visits])
         if epochs == 1:

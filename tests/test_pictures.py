@@ -63,10 +63,9 @@ def generalization(factor):
 
 
 def more_epochs(factor):
-    seeds = np.arange(5) * 0.01
-    return (
-        pd.DataFrame({n: c * factor + seeds for n, c in {40_000: 0.9, 10_000: 0.95, 2_500: 1.2, 625: 2.4}.items()}),
-    )
+    losses = {40_000: 0.9, 10_000: 0.95, 2_500: 1.2, 625: 2.4}
+    rows = [[n, seed, loss * factor + 0.01 * seed] for n, loss in losses.items() for seed in range(5)]
+    return (pd.DataFrame(rows, columns=["samples", "seed", "test_loss"]),)
 
 
 def mean_of_what(factor):
@@ -287,3 +286,11 @@ def test_a_picture_loads_nothing():
         ]
         ours = {module for module in imported if module.split(".")[0] == "lib"}
         assert ours <= {"lib", "lib.figures", "lib.plan", "lib.statistics"}, file.name
+
+
+def test_where_several_rules_chose_the_picture_shows_from_where_to_where():
+    (runs,) = more_epochs(1)
+    other = runs.assign(test_loss=runs["test_loss"] + 0.1 * (runs["samples"] < 5_000))
+    shown = pictures.more_epochs(pd.concat([runs.assign(rule="best mean"), other.assign(rule="margin")]))
+    assert "+0.30 to +0.40" in drawn(shown) and "+0.05" in drawn(shown) and "by 2 rules" in shown.caption
+    assert "rules" not in pictures.more_epochs(runs).caption

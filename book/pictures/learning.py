@@ -103,9 +103,7 @@ def generalization(gaps: Mapping[str, Sequence[Interval]] | None = None) -> Show
             "lesson asks each of them.",
         )
     words = [f"{title.replace(chr(10), ' ')}: {told[panel]}" for panel, title in PANELS.items()]
-    spans = [
-        f"{signed(min(g.estimate for g in gaps[p]))} to {signed(max(g.estimate for g in gaps[p]))}" for p in PANELS
-    ]
+    spans = [_span(gaps[panel]) for panel in PANELS]
     return Shown(
         figure,
         alt=f"Three panels of lines from batch size 4 to 256, test accuracy. On average the change is "
@@ -127,28 +125,36 @@ def generalization(gaps: Mapping[str, Sequence[Interval]] | None = None) -> Show
     )
 
 
-def more_epochs(by_samples: pd.DataFrame | None = None) -> Shown:
-    """Lesson 11: what do repeats cost? ``by_samples`` has test losses: a row a seed, a column a number of samples."""
+def more_epochs(runs: pd.DataFrame | None = None) -> Shown:
+    """Lesson 11: what do repeats cost?
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame, optional
+        Columns ``samples``, ``seed``, ``test_loss``, and ``rule`` if several rules chose the learning rates.
+    """
     visits = 40_000
     figure, axis = board(2.1)
     write(axis, 0.05, 1.95, f"{visits:,} visits: new samples dark, repeats pale")
-    write(axis, 5.35, 1.95, "test loss", ha="center")
+    write(axis, 5.2, 1.95, "test loss", ha="center")
+    tables: list[pd.DataFrame] = []
+    if runs is not None:
+        parts = [part for _, part in runs.groupby("rule", sort=False)] if "rule" in runs else [runs]
+        tables = [part.pivot(index="seed", columns="samples", values="test_loss") for part in parts]
     costs = {}
     for row, epochs in enumerate((1, 4, 16, 64)):
-        low, samples = 1.48 - 0.43 * row, visits // epochs
+        low, samples, wide = 1.48 - 0.43 * row, visits // epochs, 3.0 / epochs
         write(axis, 0.05, low + 0.13, f"{epochs} × {samples:,}")
-        wide = 3.3 / epochs
-        box(axis, 1.15, low, 3.3, 0.26, alpha=0.12, linewidth=0.6)
+        box(axis, 1.15, low, 3.0, 0.26, alpha=0.12, linewidth=0.6)
         box(axis, 1.15, low, wide, 0.26, alpha=0.75, linewidth=0.6)
         uprights(axis, 1.15 + wide * np.arange(1, epochs), low, low + 0.26, linewidth=0.6)
-        if by_samples is not None and epochs > 1:
-            costs[epochs] = paired_difference(by_samples[samples], by_samples[visits])
-        if epochs == 1:
-            fresh = "all fresh" if by_samples is None else f"{by_samples[visits].mean():.2f}"
-            write(axis, 5.35, low + 0.13, fresh, ha="center")
+        if epochs > 1:
+            costs[epochs] = [paired_difference(table[samples], table[visits]) for table in tables]
+            blank(axis, 5.2, low + 0.13, _span(costs[epochs]) if tables else None, width=1.5)
         else:
-            blank(axis, 5.35, low + 0.13, None if by_samples is None else signed(costs[epochs].estimate), width=0.8)
-    if by_samples is None:
+            fresh = " to ".join(dict.fromkeys(f"{table[visits].mean():.2f}" for table in tables))
+            write(axis, 5.2, low + 0.13, fresh or "all fresh", ha="center")
+    if not tables:
         return Shown(
             figure,
             alt="Four bars of 40,000 visits: 40,000 samples once, 10,000 four times, 2,500 sixteen times, 625 "
@@ -156,20 +162,24 @@ def more_epochs(by_samples: pd.DataFrame | None = None) -> Shown:
             caption="More epochs, or more samples, for the same number of updates? This lesson measures, among "
             "other things, what repeats are worth.",
         )
-    told = "; ".join(f"{epochs} epochs over {visits // epochs:,} samples {cost}" for epochs, cost in costs.items())
+    told = "; ".join(f"{epochs} epochs over {visits // epochs:,} samples {_span(costs[epochs])}" for epochs in costs)
+    chosen = "the learning rate tuned for each" + (f" by {len(tables)} rules" if len(tables) > 1 else "")
     return Shown(
         figure,
-        alt=f"Four bars of 40,000 visits. Test loss with 40,000 fresh samples {by_samples[visits].mean():.2f}; above "
-        f"it: {told}.",
-        caption=f"Test loss above that of fresh samples: {signed(costs[4].estimate)} with 4 epochs over a quarter of "
-        f"them, {signed(costs[16].estimate)} with 16, {signed(costs[64].estimate)} with 64, at the same number "
-        f"of updates, the learning rate tuned for each.",
+        alt=f"Four bars of 40,000 visits. Test loss with 40,000 fresh samples {fresh}; above it: {told}.",
+        caption=f"Test loss above that of fresh samples: {_span(costs[4])} with 4 epochs over a quarter of them, "
+        f"{_span(costs[16])} with 16, {_span(costs[64])} with 64, at the same number of updates, {chosen}.",
         data=pd.DataFrame(
-            {
-                "epochs": list(costs),
-                "different samples": [visits // epochs for epochs in costs],
-                "test loss": [by_samples[visits // epochs].mean() for epochs in costs],
-                "above fresh": [str(cost) for cost in costs.values()],
-            }
+            [
+                {"epochs": epochs, "different samples": visits // epochs, "test loss above fresh": str(cost)}
+                for epochs, found in costs.items()
+                for cost in found
+            ]
         ),
     )
+
+
+def _span(found: Sequence[Interval]) -> str:
+    """The smallest and the largest of some estimates, or the one that they are."""
+    ends = [signed(end(interval.estimate for interval in found)) for end in (min, max)]
+    return " to ".join(dict.fromkeys(ends))

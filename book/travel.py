@@ -127,8 +127,8 @@ def provenance(workload: str, again: bool = True) -> Markdown:
     tried, reported = (table[table["stage"] == stage] for stage in ("chosen", "reported"))
     lines = [
         f"{record} In them {len(tried):,} networks were trained to choose learning rates "
-        f"({tried['failed'].sum():,} failed: they diverged, or their validation loss ended no lower than it began) and "
-        f"{len(reported):,} with other seeds to report ({reported['failed'].sum():,} failed)."
+        f"({tried['failed'].sum():,} failed) and {len(reported):,} with other seeds to report "
+        f"({reported['failed'].sum():,} failed)."
     ]
     if record.out_of_date:
         lines.append(record.out_of_date)
@@ -182,8 +182,8 @@ def at_equal_length(its: Runs) -> pd.DataFrame:
     """The mean test score of the runs of equal length, by what was held fixed."""
     rows = []
     for schedule in travel.SCHEDULES:
-        panels: list[tuple[str, str, str | float]] = [
-            ("as is, equal epochs", "epochs", its.fixed),
+        panels: list[tuple[str, str, str]] = [
+            ("as is, equal epochs", "epochs", travel.FIXED),
             ("tuned, equal epochs", "epochs", "best mean"),
         ]
         panels.append(("tuned, equal iterations", "iterations", "best mean"))

@@ -10,13 +10,13 @@ import pandas as pd
 from IPython.display import HTML, Markdown
 
 from book.claims import lesson_link
+from book.reasons import still_open, why, written
 from lib import figures
 from lib.experiments import travel
 from lib.experiments.verdicts import CLAIMS, NAMES, Cell, Claim, Runs, law
 from lib.experiments.verdicts import matrix as judged
 from lib.figures import Shown
 from lib.long_records import LongRecord
-from lib.statistics import Interval
 
 
 @cache
@@ -75,11 +75,6 @@ def _matrix_cell(cell: Cell | None, measured: bool) -> str:
 def anchor(cell: Cell) -> str:
     """Where the effects of a cell stand on the page."""
     return f"travel-{cell.workload}-{cell.claim.name}"
-
-
-def written(effect: Interval) -> str:
-    """An effect with its interval, in plain digits."""
-    return str(effect).replace("-", "−") if np.isfinite(effect.estimate) else "not found: a run did not arrive"
 
 
 def effects(workload: str) -> HTML:
@@ -207,7 +202,7 @@ def of_lesson(lesson: str) -> Markdown:
 
 
 def travels() -> Markdown:
-    """For each claim a sentence: on which workloads it has which verdict, and what separates the conditions there."""
+    """For each claim: on which workloads it has which verdict, what separates the conditions there, and why."""
     return Markdown("\n".join(_sentences(claim, f" ({lesson_link(claim.lesson)})") for claim in CLAIMS))
 
 
@@ -219,7 +214,8 @@ def _sentences(claim: Claim, link: str) -> str:
     where = ", ".join(f"*{verdict}* ({'; '.join(names)})" for verdict, names in by.items())
     sentences = [f"**{claim.says}**{link}: {where or 'not measured'}."]
     sentences += [separated(cell) for cell in here if cell.verdict == "holds only if"]
-    return "- " + " ".join([*sentences, WHY.get(claim.name, "")]).strip()
+    sentences += [why(claim, here, runs()), still_open(here)]
+    return "- " + " ".join(sentence for sentence in sentences if sentence)
 
 
 def separated(cell: Cell) -> str:
@@ -229,16 +225,3 @@ def separated(cell: Cell) -> str:
         names = [condition.name for condition, each in cell.conditions if each == verdict]
         parts.append(f"{word} with {'; '.join(names)}")
     return f"On {travel.WORKLOADS[cell.workload].title} it {parts[0]}. It {parts[1]}."
-
-
-# Why a verdict does not travel, where that is known and not only seen.
-WHY: dict[str, str] = {
-    "noise-law": "For batches drawn with replacement it is a theorem, as long as a sample has a gradient of its own. "
-    "Batch normalisation ends that: there a sample's gradient depends on its batch.",
-    "samples-first": "It cannot hold where the two smallest batches visit equally many samples: there the critical "
-    "batch size lies above both.",
-    "halves": "The law says where it ends: at the critical batch size a batch twice as large saves a quarter.",
-    "linear-rule": "It is a rule for batches that are small beside the critical size. Above it the largest rate that "
-    "the network bears is the limit, whatever the batch.",
-    "equal-iterations": "At equal iterations the small batch has visited fewer samples.",
-}

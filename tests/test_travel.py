@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from book import reasons
 from book import travel as book
 from lib.data import Dataset
 from lib.experiments import travel, verdicts
@@ -142,7 +143,12 @@ def planted(steps=None, best=None, score=None, noise=None):
                         factor = (1 + 0.1 * math.log(rate / center, STEP) ** 2) * (1 + 0.002 * (seed % 5))
                         row = {"learning_rate": rate, "seed": seed, "score": lowest * factor, "stage": stage}
                         row |= {"rules": rules}
-                        row |= {"samples": lowest * factor * size, "loss": 1.0, "kept": 1.0 / (1 + 0.002 * (seed % 5))}
+                        row |= {
+                            "samples": lowest * factor * size,
+                            "loss": 1.0,
+                            "train_loss": 0.5,
+                            "kept": 1.0 / (1 + 0.002 * (seed % 5)),
+                        }
                         tables["runs"].append(row | {"failed": False, "run": number})
     return Runs({name: pd.DataFrame(rows) for name, rows in tables.items()}, settings)
 
@@ -306,3 +312,44 @@ def test_a_gpu_that_finds_otherwise_is_named(monkeypatch):
 def test_every_claim_has_a_sentence():
     lines = book.travels().data.splitlines()
     assert len(lines) == len(CLAIMS) and all("](lessons/" in line for line in lines)
+
+
+# Why
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_every_verdict_that_does_not_travel_has_its_reason(claim):
+    cells = [cell for cell in book.cells() if cell.claim is claim]
+    why, left_open = reasons.why(claim, cells, book.runs()), reasons.still_open(cells)
+    if any(verdict == "does not hold" for cell in cells for _, verdict in cell.conditions):
+        assert why or all(cell.verdict == "not shown" for cell in cells)
+    for each in cells:
+        assert (WORKLOADS[each.workload].title in left_open) == (each.verdict == "not shown")
+        if each.verdict == "does not hold":
+            assert WORKLOADS[each.workload].title in why or claim.name == "equal-iterations"
+
+
+def test_reasons_are_read_off_the_runs():
+    its = {"mlp": planted(steps=lambda optimizer, size: 100 * (1 + 100 / size))}
+    assert "For SGD that size is 100 on MLP, MNIST-1D." in reasons.halves(its)
+    assert "2 of 5 on MLP, MNIST-1D (above 100)" in reasons.root_rule(its)
+    assert "from 0.2 times the critical batch size at the start to 0.65 times" in reasons.noise_predicts(its)
+    assert "multiplied by 0.31 and 1 on MLP" in reasons.noise_grows(its)
+    assert "grew 64 times on MLP, MNIST-1D, for a batch 64 times as large" in reasons.linear_rule(its)
+    assert "at least 64 times as many samples" in reasons.equal_iterations(its)
+    assert "at 2 times on MLP, MNIST-1D of its training loss" in reasons.early_stopping(its)
+    assert "MLP, MNIST-1D (1.00 to 1.00, 0 points)" in reasons.repeats(its)
+
+
+def test_the_highest_rate_without_a_failure_lies_below_the_first_that_has_one():
+    runs = planted()
+    table = runs.of["sgd", "constant", "epochs"][4]
+    center = 0.04
+    table.loc[np.isclose(table["learning_rate"], center * STEP) & (table["seed"] == CHOOSING[2]), "failed"] = True
+    assert reasons.bearable(runs, 4) == pytest.approx(center)
+
+
+def test_what_is_not_shown_is_said_with_its_interval():
+    cells = [cell for cell in matrix({"mlp": planted()}) if cell.claim.name == "moves-critical"]
+    assert re.search(r"too few to tell on MLP, MNIST-1D \(momentum: \d", reasons.still_open(cells))
+    assert reasons.still_open([cell for cell in plain() if cell.verdict == "holds"]) == ""

@@ -29,7 +29,8 @@ from typing import Any
 
 from lib.checks import whole_number
 from lib.frameworks import FRAMEWORKS
-from lib.frameworks.readings import WAYS, Shown, Way, factor
+from lib.frameworks.readings import Shown, Way, factor
+from lib.frameworks.ways import WAYS
 
 NAMES = {"B": "batch_size", "A": "accumulation_steps", "W": "world_size", "E": "epochs"}
 POWERS = [2**power for power in range(11)]

@@ -13,7 +13,8 @@ import pytest
 
 from lib.explain import NAMES, SENSIBLE, explain, find, main
 from lib.frameworks import FRAMEWORKS
-from lib.frameworks.readings import WAYS, Shown
+from lib.frameworks.readings import Shown
+from lib.frameworks.ways import WAYS
 from lib.widgets.base import bundle
 from lib.widgets.explain import table
 

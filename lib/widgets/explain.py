@@ -6,7 +6,8 @@ import traitlets
 
 from lib.explain import MOST_EPOCHS, NAMES, OTHER_SAMPLES, SENSIBLE, as_html, explain, find, takes_parts
 from lib.frameworks import FRAMEWORKS
-from lib.frameworks.readings import WAYS, Way
+from lib.frameworks.readings import Way
+from lib.frameworks.ways import WAYS
 from lib.widgets.base import Widget, bundle, style
 
 CONSTANTS = ("n_steps", "train_freq", "learning_starts", "gradient_steps")

@@ -4,16 +4,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lib.experiments import travel
-from lib.experiments.verdicts import Cell, Claim, Runs, law, worse_by
+from lib.experiments.verdicts import Cell, Claim, Runs, law
 from lib.statistics import Interval
 
 Its = dict[str, Runs]  # the runs of workloads by their names
-
-
-def title(workload: str) -> str:
-    """What a workload is called on the page."""
-    return travel.WORKLOADS[workload].title
+SHORT = {
+    "mlp": "the MLP",
+    "cnn": "the CNN",
+    "batch-norm": "the CNN with BatchNorm",
+    "logistic": "logistic regression",
+    "friedman": "the regression",
+    "tokens": "tokens",
+}
 
 
 def listed(parts: list[str]) -> str:
@@ -26,21 +28,25 @@ def written(effect: Interval) -> str:
     return str(effect).replace("-", "−") if np.isfinite(effect.estimate) else "not found: a run did not arrive"
 
 
+def counted(number: float) -> str:
+    """A number to two digits, as one says it."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
+
+
 def still_open(cells: list[Cell]) -> str:
     """Where a claim is not shown: a condition whose interval reaches across the limit, for each workload."""
     found = []
     for cell in cells:
         if cell.verdict == "not shown":
             condition = next(each for each, verdict in cell.conditions if verdict == "not shown")
-            found.append(f"on {title(cell.workload)} ({condition.name}: {written(condition.effect)})")
+            found.append(f"on {SHORT[cell.workload]} ({condition.name}: {written(condition.effect)})")
     if not found:
         return ""
-    return f"Five seeds are too few to tell {listed(found)}: the interval reaches across the limit of what is claimed."
+    return f"Five seeds are too few to tell {listed(found)}: there the interval reaches across the limit of the claim."
 
 
 def why(claim: Claim, cells: list[Cell], its: Its) -> str:
-    """The reason in a sentence or two, of the workloads where the claim fails under some condition or, for some claims,
-    is not shown there.
+    """The reason in a sentence or two, where a claim fails on a workload under some condition.
 
     Parameters
     ----------
@@ -49,35 +55,34 @@ def why(claim: Claim, cells: list[Cell], its: Its) -> str:
     its : dict of Runs
         Of all workloads.
     """
-    sought = {"does not hold", "not shown"} if claim.name in ALSO_OPEN else {"does not hold"}
-    concerned = {each.workload: its[each.workload] for each in cells if sought & {v for _, v in each.conditions}}
-    return REASONS[claim.name](concerned) if concerned and claim.name in REASONS else ""
+    sought = {"does not hold", "not shown"} if claim.name == "noise-law" else {"does not hold"}
+    failing = {cell.workload for cell in cells if sought & {verdict for _, verdict in cell.conditions}}
+    if not failing or claim.name not in REASONS:
+        return ""
+    there = {cell.workload: its[cell.workload] for cell in cells if cell.workload in failing}
+    elsewhere = {cell.workload: its[cell.workload] for cell in cells if cell.workload not in failing}
+    return REASONS[claim.name](there, elsewhere)
 
 
-def counted(number: float) -> str:
-    """A number to two digits, as one says it."""
-    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
+# The reasons: from the runs where a claim fails, and those of the other workloads -----------------
 
 
-def critical(its: Its, optimizer: str = "sgd") -> str:
-    """The fitted critical batch sizes: "20 on A and 57 on B"."""
-    laws = {workload: law(runs, optimizer) for workload, runs in its.items()}
-    return listed([f"{counted(fit.b_crit.estimate)} on {title(w)}" for w, fit in laws.items() if fit]) if laws else ""
+def noise_law(there: Its, elsewhere: Its) -> str:
+    return (
+        "For batches drawn with replacement it is a theorem, as long as a sample has a gradient of its own. "
+        "Batch normalisation ends that: there a sample's gradient depends on its batch."
+    )
 
 
-def noise_law(its: Its) -> str:
-    return NO_GRADIENT_OF_ITS_OWN
-
-
-def noise_grows(its: Its) -> str:
+def noise_grows(there: Its, elsewhere: Its) -> str:
     parts = []
-    for workload, runs in its.items():
+    for workload, runs in there.items():
         noise = runs.moments()
         noise = noise.assign(scatter=noise["variance"] * noise["batch_size"])
         mean = noise.groupby("place")[["scatter", "noise_scale"]].mean()
         mean["signal"] = mean["scatter"] / mean["noise_scale"]
         grown = mean.loc["later"] / mean.loc["initial weights"]
-        parts.append(f"by {counted(grown['signal'])} and {counted(grown['scatter'])} on {title(workload)}")
+        parts.append(f"by {counted(grown['signal'])} and {counted(grown['scatter'])} on {SHORT[workload]}")
     return (
         "The noise scale is the scatter over the squared gradient. From the initial weights to the second place "
         f"squared gradient and scatter were multiplied {listed(parts)}. Probably the gradients of unlike samples "
@@ -85,116 +90,119 @@ def noise_grows(its: Its) -> str:
     )
 
 
-def noise_predicts(its: Its) -> str:
+def noise_predicts(there: Its, elsewhere: Its) -> str:
     parts = []
-    for workload, runs in its.items():
+    for workload, runs in there.items():
         if fitted := law(runs, "sgd"):
-            scales = np.exp(np.log(runs.moments().groupby("place")["noise_scale"].mean()) - np.log(fitted.b_crit.mean))
+            scales = runs.moments().groupby("place")["noise_scale"].mean() / fitted.b_crit.estimate
             parts.append(
-                f"on {title(workload)} the noise scale goes from {counted(scales['initial weights'])} times the "
+                f"on {SHORT[workload]} the noise scale goes from {counted(scales['initial weights'])} times the "
                 f"critical batch size at the start to {counted(scales['later'])} times"
             )
-    return f"It matters where in the run the noise scale is taken: {listed(parts)}." if parts else ""
+    return f"It matters where in the run the noise scale is taken: {listed(parts)}."
 
 
-def halves(its: Its) -> str:
+def above_critical(runs: Runs, optimizer: str) -> tuple[float, int, int]:
+    """The fitted critical batch size, how many of the batch sizes tried lie above it, and how many there are."""
+    fitted, sizes = law(runs, optimizer), np.array(runs.sizes("target", optimizer))
+    size = fitted.b_crit.estimate if fitted else np.nan
+    return size, int((sizes > size).sum()), len(sizes)
+
+
+def critical(its: Its, optimizer: str) -> str:
+    """The fitted critical batch sizes, each with the share of batch sizes above it."""
+    parts = []
+    for workload, runs in its.items():
+        size, above, number = above_critical(runs, optimizer)
+        if np.isfinite(size):
+            lie = " lie above it" if not parts else ""
+            parts.append(f"{counted(size)} on {SHORT[workload]} ({above} of {number} batch sizes{lie})")
+    return listed(parts)
+
+
+def halves(there: Its, elsewhere: Its) -> str:
     return (
         "The law says where it ends: at the critical batch size a batch twice as large saves a quarter of the "
-        f"iterations, and beyond it less. For SGD that size is {critical(its)}."
+        f"iterations, and beyond it less. For SGD that size is {critical(there, 'sgd')}."
     )
 
 
-def law_fails(its: Its) -> str:
-    return FEW_SAMPLES_IN_STATISTICS if "batch-norm" in its else ""
+def small_statistics(there: Its, elsewhere: Its) -> str:
+    return (
+        "With batch normalisation the smallest batch needs more than its share, probably because mean and variance "
+        "of four samples are too rough."
+        if "batch-norm" in there
+        else ""
+    )
 
 
-def moves_critical(its: Its) -> str:
-    parts = [
-        f"{title(workload)} ({fit.b_crit.estimate:,.0f})" for workload, runs in its.items() if (fit := law(runs, "sgd"))
-    ]
-    return f"There SGD has a large critical batch size already: {listed(parts)}." if parts else ""
+def moves_critical(there: Its, elsewhere: Its) -> str:
+    reason = f"There SGD's own critical batch size is {critical(there, 'sgd')}."
+    return f"{reason} {small_statistics(there, elsewhere)}".strip()
 
 
-def samples_first(its: Its) -> str:
+def samples_first(there: Its, elsewhere: Its) -> str:
     reason = (
-        "Samples are saved only down to the critical batch size: of two batches below it, the smaller one needs as "
-        "many samples as the larger."
+        "Samples are saved only down to the critical batch size: of two batches well below it, the smaller one needs "
+        "as many samples as the larger."
     )
-    return f"{reason} {FEW_SAMPLES_IN_STATISTICS}" if "batch-norm" in its else reason
+    return f"{reason} {small_statistics(there, elsewhere)}".strip()
 
 
-def bearable(runs: Runs, size: int) -> float:
-    """The highest learning rate tried for a batch size, equal epochs, up to which no run failed."""
-    failed = runs.chosen(size, "epochs").groupby("learning_rate")["failed"].any()
-    return float(failed.index[~failed.cummax()].max())
+def linear_rule(there: Its, elsewhere: Its) -> str:
+    unexplained = [SHORT[workload] for workload, runs in there.items() if above_critical(runs, "sgd")[1] <= 1]
+    reason = (
+        "It is a rule for batches that are small beside the critical size. Beyond it there is little noise left to "
+        f"average away, and no reason for a higher learning rate. For SGD that size is {critical(there, 'sgd')}."
+    )
+    return f"{reason} For {listed(unexplained)} this is not reason enough." if unexplained else reason
 
 
-def linear_rule(its: Its) -> str:
-    parts = []
-    for workload, runs in its.items():
-        small, *_, large = runs.sizes("epochs")
-        grown = bearable(runs, large) / bearable(runs, small)
-        parts.append(f"{counted(grown)} times on {title(workload)}, for a batch {large // small} times as large")
+def root_rule(there: Its, elsewhere: Its) -> str:
     return (
-        "It is a rule for batches that are small beside the critical size. "
-        f"For SGD that size is {critical(its)}. Above it, the limit is the highest learning rate that the network "
-        f"bears, and this one hardly moves. The highest at which no run failed grew {listed(parts)}."
+        "The rule is derived for noise that outweighs the gradient, which is so below the critical batch size. For "
+        f"Adam that size is {critical(there, 'adam')}."
     )
 
 
-def root_rule(its: Its) -> str:
-    parts = []
-    for workload, runs in its.items():
-        if fitted := law(runs, "adam"):
-            sizes = np.array(runs.sizes("target", "adam"))
-            above = int((sizes > fitted.b_crit.estimate).sum())
-            parts.append(f"{above} of {len(sizes)} on {title(workload)} (above {fitted.b_crit.estimate:,.0f})")
-    return (
-        "The rule is derived for noise that outweighs the gradient, which is so below the critical batch size. Of the "
-        f"batch sizes tried, many lie above Adam's: {listed(parts)}."
-    )
-
-
-def equal_iterations(its: Its) -> str:
-    ratio = min(runs.sizes("iterations")[-1] // runs.sizes("iterations")[0] for runs in its.values())
+def equal_iterations(there: Its, elsewhere: Its) -> str:
+    ratio = min(runs.sizes("iterations")[-1] // runs.sizes("iterations")[0] for runs in there.values())
     return f"At equal iterations the large batch has visited at least {ratio} times as many samples."
 
 
-def early_stopping(its: Its) -> str:
-    parts = []
-    for workload, runs in its.items():
-        ends = runs.reported(runs.sizes("epochs")[0], "epochs", schedule="cosine")
-        parts.append(f"{counted((ends['loss'] / ends['train_loss']).mean())} times on {title(workload)}")
+def early_stopping(there: Its, elsewhere: Its) -> str:
+    def overfitted(its: Its) -> str:
+        parts = []
+        for workload, runs in its.items():
+            ends = runs.reported(runs.sizes("epochs")[0], "epochs", schedule="cosine")
+            parts.append(f"{counted(ends['loss'].mean() / ends['train_loss'].mean())} on {SHORT[workload]}")
+        return listed(parts)
+
+    others = f", against {overfitted(elsewhere)}" if elsewhere else ""
     return (
-        "There is little to save where a network hardly overfits. With a cosine, its test loss ended at "
-        f"{listed(parts)} of its training loss."
+        "There is little to save where a network overfits little. With a cosine, the test loss at the end is so many "
+        f"times the training loss: {overfitted(there)}{others}."
     )
 
 
-def repeats(its: Its) -> str:
+def repeats(there: Its, elsewhere: Its) -> str:
     parts = []
-    for workload, runs in its.items():
-        four, one = (runs.reported(epochs, "repeats", schedule="cosine") for epochs in (4, 1))
-        extra = "" if np.allclose(one["score"], one["loss"]) else f", {counted(worse_by(four, one).mean())} points"
-        parts.append(f"{title(workload)} ({one['loss'].mean():.2f} to {four['loss'].mean():.2f}{extra})")
-    return parts and f"The test loss rose on {listed(parts)}: there a quarter of the samples is too few." or ""
+    for workload, runs in there.items():
+        four, one = (runs.reported(epochs, "repeats", schedule="cosine").mean(numeric_only=True) for epochs in (4, 1))
+        losses = [f"{one[name]:.2f} to {four[name]:.2f}" for name in ("train_loss", "loss")]
+        parts.append(f"from {losses[0]} and from {losses[1]} on {SHORT[workload]}")
+    return (
+        "There the network began to learn the repeated samples by heart. From one epoch to four the training loss and "
+        f"the test loss go {listed(parts)}."
+    )
 
 
-NO_GRADIENT_OF_ITS_OWN = (
-    "For batches drawn with replacement it is a theorem, as long as a sample has a gradient of its own. "
-    "Batch normalisation ends that: there a sample's gradient depends on its batch."
-)
-FEW_SAMPLES_IN_STATISTICS = (
-    "With batch normalisation the smallest batch needs more than its share, probably because the mean and variance of "
-    "four samples are too rough."
-)
-ALSO_OPEN = {"noise-law", "moves-critical"}  # a reason that explains a trend too, where the claim is not shown
-REASONS: dict[str, Callable[[Its], str]] = {
+REASONS: dict[str, Callable[[Its, Its], str]] = {
     "noise-law": noise_law,
     "noise-grows": noise_grows,
     "noise-predicts": noise_predicts,
     "halves": halves,
-    "law": law_fails,
+    "law": small_statistics,
     "moves-critical": moves_critical,
     "samples-first": samples_first,
     "linear-rule": linear_rule,

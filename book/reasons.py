@@ -111,7 +111,7 @@ def above_critical(runs: Runs, optimizer: str) -> tuple[float, int, int]:
 
 def critical(its: Its, optimizer: str) -> str:
     """The fitted critical batch sizes, each with the share of batch sizes above it."""
-    parts = []
+    parts: list[str] = []
     for workload, runs in its.items():
         size, above, number = above_critical(runs, optimizer)
         if np.isfinite(size):

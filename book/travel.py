@@ -10,13 +10,13 @@ import pandas as pd
 from IPython.display import HTML, Markdown
 
 from book.claims import lesson_link
+from book.reasons import still_open, why, written
 from lib import figures
 from lib.experiments import travel
 from lib.experiments.verdicts import CLAIMS, NAMES, Cell, Claim, Runs, law
 from lib.experiments.verdicts import matrix as judged
 from lib.figures import Shown
 from lib.long_records import LongRecord
-from lib.statistics import Interval
 
 
 @cache
@@ -77,11 +77,6 @@ def anchor(cell: Cell) -> str:
     return f"travel-{cell.workload}-{cell.claim.name}"
 
 
-def written(effect: Interval) -> str:
-    """An effect with its interval, in plain digits."""
-    return str(effect).replace("-", "−") if np.isfinite(effect.estimate) else "not found: a run did not arrive"
-
-
 def effects(workload: str) -> HTML:
     """Every condition of every claim on a workload, with the verdict there."""
     rows = []
@@ -127,8 +122,8 @@ def provenance(workload: str, again: bool = True) -> Markdown:
     tried, reported = (table[table["stage"] == stage] for stage in ("chosen", "reported"))
     lines = [
         f"{record} In them {len(tried):,} networks were trained to choose learning rates "
-        f"({tried['failed'].sum():,} failed: they diverged, or their validation loss ended no lower than it began) and "
-        f"{len(reported):,} with other seeds to report ({reported['failed'].sum():,} failed)."
+        f"({tried['failed'].sum():,} failed) and {len(reported):,} with other seeds to report "
+        f"({reported['failed'].sum():,} failed)."
     ]
     if record.out_of_date:
         lines.append(record.out_of_date)
@@ -182,8 +177,8 @@ def at_equal_length(its: Runs) -> pd.DataFrame:
     """The mean test score of the runs of equal length, by what was held fixed."""
     rows = []
     for schedule in travel.SCHEDULES:
-        panels: list[tuple[str, str, str | float]] = [
-            ("as is, equal epochs", "epochs", its.fixed),
+        panels: list[tuple[str, str, str]] = [
+            ("as is, equal epochs", "epochs", travel.FIXED),
             ("tuned, equal epochs", "epochs", "best mean"),
         ]
         panels.append(("tuned, equal iterations", "iterations", "best mean"))
@@ -207,7 +202,7 @@ def of_lesson(lesson: str) -> Markdown:
 
 
 def travels() -> Markdown:
-    """For each claim a sentence: on which workloads it has which verdict, and what separates the conditions there."""
+    """For each claim: on which workloads it has which verdict, what separates the conditions there, and why."""
     return Markdown("\n".join(_sentences(claim, f" ({lesson_link(claim.lesson)})") for claim in CLAIMS))
 
 
@@ -219,7 +214,8 @@ def _sentences(claim: Claim, link: str) -> str:
     where = ", ".join(f"*{verdict}* ({'; '.join(names)})" for verdict, names in by.items())
     sentences = [f"**{claim.says}**{link}: {where or 'not measured'}."]
     sentences += [separated(cell) for cell in here if cell.verdict == "holds only if"]
-    return "- " + " ".join([*sentences, WHY.get(claim.name, "")]).strip()
+    sentences += [why(claim, here, runs()), still_open(here)]
+    return "- " + " ".join(sentence for sentence in sentences if sentence)
 
 
 def separated(cell: Cell) -> str:
@@ -229,16 +225,3 @@ def separated(cell: Cell) -> str:
         names = [condition.name for condition, each in cell.conditions if each == verdict]
         parts.append(f"{word} with {'; '.join(names)}")
     return f"On {travel.WORKLOADS[cell.workload].title} it {parts[0]}. It {parts[1]}."
-
-
-# Why a verdict does not travel, where that is known and not only seen.
-WHY: dict[str, str] = {
-    "noise-law": "For batches drawn with replacement it is a theorem, as long as a sample has a gradient of its own. "
-    "Batch normalisation ends that: there a sample's gradient depends on its batch.",
-    "samples-first": "It cannot hold where the two smallest batches visit equally many samples: there the critical "
-    "batch size lies above both.",
-    "halves": "The law says where it ends: at the critical batch size a batch twice as large saves a quarter.",
-    "linear-rule": "It is a rule for batches that are small beside the critical size. Above it the largest rate that "
-    "the network bears is the limit, whatever the batch.",
-    "equal-iterations": "At equal iterations the small batch has visited fewer samples.",
-}

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.experiments.search import RULES, STEP, tuned, tuned_along
+from lib.experiments.search import RULES, STEP, failed, tuned, tuned_along
 
 
 def runs_with(score, tried):
@@ -130,6 +130,34 @@ def test_where_everything_fails_the_search_goes_down():
     tried = []
     found = tuned(planted(lambda k: [np.inf] * 5 if k > -4 else noisy(k, -5), tried), 1.0)
     assert found.rate == pytest.approx(STEP**-5)
+
+
+def test_scores_that_take_few_values_end_the_search_where_the_edges_have_another():
+    tried = []
+    found = tuned(planted(lambda k: [float(abs(k) // 4)] * 5, tried), 1.0, rules=RULES)
+    assert abs(np.log(found.rate) / np.log(STEP)) < 4  # on the level ground, which is wider than the first grid
+    assert sorted(sum(tried, [])) == list(range(-4, 5))
+
+
+def test_a_search_ends_where_every_learning_rate_loses_a_seed():
+    def one_lost(k):  # a best median there is, a best mean there is not
+        return [np.inf, *noisy(k, 0, seeds=4)] if abs(k) < 3 else [np.inf, np.inf, np.inf, 50.0, 50.0]
+
+    tried = []
+    assert tuned(planted(one_lost, tried), 1.0, rules=["best median"]).rate == pytest.approx(1.0)
+    with pytest.raises(RuntimeError, match="an edge of the grid is still as good as its best"):
+        tuned(planted(one_lost, tried), 1.0, rules=RULES)
+
+
+def run(status, *losses):
+    return pd.DataFrame({"train_loss": losses, "status": ["ok"] * (len(losses) - 1) + [status]})
+
+
+def test_a_run_failed_if_it_diverged_did_not_arrive_or_learned_nothing():
+    assert not failed(run("ok", 2.0, 1.0)) and failed(run("diverged", 2.0, 1.0))
+    assert failed(run("ok", 2.0, 1.0, 2.0)) and failed(run("ok", 2.0, np.nan))
+    assert failed(run("not reached", 2.0, 1.0), to_target=True)
+    assert not failed(run("reached", 2.0, 1.0), to_target=True)
 
 
 def test_an_unknown_rule_is_refused():

@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 import torch
 
+from book import reasons
 from book import travel as book
 from lib.data import Dataset
 from lib.experiments import travel, verdicts
-from lib.experiments.travel import CHOOSING, REPORTED, STEP, TABLES, WORKLOADS, cell, choices, scatter, searched
+from lib.experiments.search import RULES, STEP
+from lib.experiments.travel import CHOOSING, FIXED, REPORTED, TABLES, WORKLOADS, cell, evaluated, scatter
 from lib.experiments.verdicts import CLAIMS, Condition, Runs, matrix, together
 from lib.models import initialized, mlp
 from lib.noise_scale import gradient_moments
@@ -22,54 +24,6 @@ from lib.statistics import Interval
 from lib.workload import regression
 
 # One cell
-
-
-def scored(best, seeds=(0, 1, 2), failing=math.inf):
-    """Runs whose score is lowest, for each seed alike, at ``best``; they fail above ``failing``."""
-
-    def runs_at(rates):
-        rows = [
-            (rate, seed, abs(math.log(rate / best)) + 0.01 * seed, rate > failing) for rate in rates for seed in seeds
-        ]
-        return pd.DataFrame(rows, columns=["learning_rate", "seed", "score", "failed"])
-
-    return runs_at
-
-
-@pytest.mark.parametrize("best", [0.25, 1.0, 16.0])
-def test_a_search_goes_on_until_its_best_is_inside(best):
-    grid = searched(scored(best), guess=1.0)
-    rates = sorted(set(grid["learning_rate"]))
-    assert choices(grid)["best mean"] == best and rates[0] < best < rates[-1]
-    assert np.allclose(np.diff(np.log(rates)), math.log(STEP))  # no rate is left out
-
-
-def test_a_tie_with_the_edge_widens_the_grid():
-    tie = lambda rates: scored(1.0)(rates).assign(score=lambda t: t["score"].clip(lower=math.log(STEP) + 0.02))  # noqa: E731
-    rates = set(searched(tie, guess=1.0)["learning_rate"])
-    assert rates == {0.25, 0.5, 1.0, 2.0, 4.0}  # 0.5, 1 and 2 are equally good
-
-
-def test_a_median_on_the_edge_widens_too():
-    def runs_at(rates):
-        table = scored(1.0)(rates)
-        table.loc[(table["seed"] == 0) & (table["learning_rate"] >= 2), "score"] = 99.0
-        table.loc[(table["seed"] != 0) & (table["learning_rate"] == 2), "score"] = -1.0
-        return table
-
-    grid = searched(runs_at, guess=1.0)
-    assert choices(grid)["best mean"] == 1.0 and choices(grid)["best median"] == 2.0
-    assert grid["learning_rate"].max() == 4.0
-
-
-def test_a_search_gives_up():
-    with pytest.raises(RuntimeError, match="After 13 learning rates|After 12 learning rates"):
-        searched(scored(1e9), guess=1.0)
-
-
-def test_the_margin_keeps_away_from_rates_that_fail():
-    assert choices(searched(scored(1.0, failing=1.5), 1.0))["margin"] == 0.5
-    assert choices(searched(scored(1.0, failing=2.5), 1.0))["margin"] == 1.0
 
 
 def line(num=64, noise=0.0):
@@ -82,20 +36,35 @@ def line(num=64, noise=0.0):
 
 def test_a_cell_finds_the_known_best_rate_and_reports_with_other_seeds():
     recipe = {"optimizer": "sgd", "batch_size": 64, "schedule": "constant"}
-    runs = cell(line(), "cpu", recipe, {"iterations": 60, "target": 0.01}, guess=0.125, fixed=0.25)
+    runs = cell(line(), "cpu", recipe, {"iterations": 60, "target": 0.01}, guess=0.5 / STEP**2, fixed=0.25)
     chosen, reported = runs[runs["stage"] == "chosen"], runs[runs["stage"] == "reported"]
-    assert choices(chosen) == {"best mean": 0.5, "best median": 0.5, "margin": 0.25}  # one iteration to the bottom
-    assert sorted(chosen["learning_rate"].unique()) == [0.0625, 0.125, 0.25, 0.5, 1.0]
+    assert np.allclose(sorted(chosen["learning_rate"].unique()), 0.5 * STEP ** np.arange(-4, 3))
+    names = reported.groupby("rules")["learning_rate"].unique()
+    assert names[", ".join(RULES)] == pytest.approx([0.5]) and names[FIXED] == [0.25]  # one iteration to the bottom
     assert (set(chosen["seed"]), set(reported["seed"])) == (set(CHOOSING), set(REPORTED))
-    found = reported.groupby("learning_rate")[["score", "samples"]].mean()
-    assert found.loc[0.5].tolist() == [1.0, 64.0] and found.loc[0.25, "score"] > 1
-    assert chosen.loc[chosen["learning_rate"] == 1.0, "score"].eq(math.inf).all()  # from wall to wall, for ever
+    found = reported.groupby("rules")[["score", "samples"]].mean()
+    assert found.loc[", ".join(RULES)].tolist() == [1.0, 64.0] and found.loc[FIXED, "score"] > 1
+    lost = chosen["learning_rate"] > 1  # from wall to wall, further each time
+    assert chosen.loc[lost, "score"].eq(math.inf).all() and (chosen["failed"] == lost).all()
+
+
+def test_a_run_that_overfits_has_not_failed_and_one_that_learned_nothing_has():
+    def run(seed, train_loss, validation_loss):
+        rows = {"learning_rate": 1.0, "seed": seed, "iteration": [0, 10], "samples": [0, 80], "status": "ok"}
+        losses = {"train_loss": train_loss, "validation_loss": validation_loss}
+        return pd.DataFrame(rows | losses | {"validation_accuracy": 0.5})
+
+    runs = pd.concat([run(0, [2.0, 0.1], [2.0, 5.0]), run(1, [2.0, 2.5], [2.0, 1.9]), run(2, [2.0, 0.1], [2.0, 0.2])])
+    found = evaluated(runs, None, "validation").set_index("seed")
+    assert found["failed"].tolist() == [False, True, False] and found["score"].eq(0.5).all()
+    assert evaluated(runs, 1.0, "validation")["failed"].all()  # none arrived
 
 
 def test_runs_of_equal_length_are_scored_by_what_is_wrong_or_by_their_loss():
     recipe = {"optimizer": "sgd", "batch_size": 16, "schedule": "cosine"}
     runs = cell(line(noise=0.1), "cpu", recipe, {"epochs": 2}, guess=0.25)
-    assert np.allclose(runs["score"], runs["loss"]) and (runs["kept"] <= runs["loss"] + 1e-12).any()
+    fine = runs[~runs["failed"]]
+    assert np.allclose(fine["score"], fine["loss"]) and len(fine) and (runs["kept"] <= runs["loss"] + 1e-12).any()
     assert torch.get_default_dtype() == torch.float32  # put back
 
 
@@ -165,14 +134,21 @@ def planted(steps=None, best=None, score=None, noise=None):
             at = {"target": steps(optimizer, size)} if "target" in budget else {}
             lowest = at.get("target", score(next(iter(budget)), size, schedule))
             center = best(optimizer, size)
-            stages = [("chosen", CHOOSING, [center * STEP**k for k in (-2, -1, 0, 1, 2)])]
-            stages += [("reported", REPORTED, [center, own["fixed"]] if "fixed" in own else [center])]
-            for stage, seeds, rates in stages:
+            stages = [("chosen", "", CHOOSING, [center * STEP**k for k in (-2, -1, 0, 1, 2)])]
+            stages += [("reported", ", ".join(RULES), REPORTED, [center])]
+            stages += [("reported", FIXED, REPORTED, [own["fixed"]])] if "fixed" in own else []
+            for stage, rules, seeds, rates in stages:
                 for rate in rates:
                     for seed in seeds:
                         factor = (1 + 0.1 * math.log(rate / center, STEP) ** 2) * (1 + 0.002 * (seed % 5))
                         row = {"learning_rate": rate, "seed": seed, "score": lowest * factor, "stage": stage}
-                        row |= {"samples": lowest * factor * size, "loss": 1.0, "kept": 1.0 / (1 + 0.002 * (seed % 5))}
+                        row |= {"rules": rules}
+                        row |= {
+                            "samples": lowest * factor * size,
+                            "loss": 1.0,
+                            "train_loss": 0.5,
+                            "kept": 1.0 / (1 + 0.002 * (seed % 5)),
+                        }
                         tables["runs"].append(row | {"failed": False, "run": number})
     return Runs({name: pd.DataFrame(rows) for name, rows in tables.items()}, settings)
 
@@ -275,23 +251,27 @@ def test_a_record_holds_every_rate_that_was_tried_and_none_is_best_on_an_edge(re
     for number, runs in table.groupby("run"):
         chosen, reported = (runs[runs["stage"] == stage] for stage in ("chosen", "reported"))
         assert (set(chosen["seed"]), set(reported["seed"])) == (set(CHOOSING), set(REPORTED))
-        rates = sorted(chosen["learning_rate"].unique())
-        assert (
-            np.allclose(np.diff(np.log(rates)), math.log(STEP)) and (chosen.groupby("learning_rate").size() == 5).all()
-        )
-        rules = choices(chosen)
-        for rule in ("best mean", "best median"):
-            assert rates[0] < rules[rule] < rates[-1]
-        fixed = settings[number]["settings"].get("fixed")
-        assert np.allclose(
-            sorted(reported["learning_rate"].unique()), sorted({*rules.values(), *([fixed] if fixed else [])})
-        )
+        scores = chosen.pivot(index="learning_rate", columns="seed", values="score")
+        rates = scores.index.tolist()
+        assert np.allclose(np.diff(np.log(rates)), math.log(STEP)) and scores.shape[1] == 5 and scores.notna().all(None)
+        assert np.isinf(chosen.loc[chosen["failed"], "score"]).all() and np.isfinite(scores.min(axis=None))
+        best = rates.index(scores.mean(axis=1).idxmin())
+        rules = {"best mean": rates[best], "best median": scores.median(axis=1).idxmin()}
+        rules["margin"] = rates[best - bool(np.isinf(scores.iloc[best + 1]).any())]
+        assert all(rates[0] < rate < rates[-1] for rate in rules.values())
+        rules |= {FIXED: settings[number]["settings"][FIXED]} if FIXED in settings[number]["settings"] else {}
+        named = {
+            rule: rate
+            for rate, names in zip(reported["learning_rate"], reported["rules"])
+            for rule in names.split(", ")
+        }
+        assert named == rules and len(reported) == 5 * len(set(rules.values()))
 
 
 def test_the_rate_for_all_sizes_is_what_a_search_at_the_smallest_finds_or_near_it(record):
     runs = Runs(record.tables, record.runs)
-    rate = choices(runs.chosen(runs.sizes("epochs")[0], "epochs"))["best mean"]
-    assert 1 / STEP <= runs.fixed / rate <= STEP
+    rate = runs.reported(runs.sizes("epochs")[0], "epochs")["learning_rate"].iloc[0]
+    assert 1 / 2 <= runs.fixed / rate <= 2
 
 
 # The page
@@ -332,3 +312,44 @@ def test_a_gpu_that_finds_otherwise_is_named(monkeypatch):
 def test_every_claim_has_a_sentence():
     lines = book.travels().data.splitlines()
     assert len(lines) == len(CLAIMS) and all("](lessons/" in line for line in lines)
+
+
+# Why
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_every_verdict_that_does_not_travel_has_its_reason(claim):
+    cells = [cell for cell in book.cells() if cell.claim is claim]
+    why, left_open = reasons.why(claim, cells, book.runs()), reasons.still_open(cells)
+    if any(verdict == "does not hold" for cell in cells for _, verdict in cell.conditions):
+        assert why or all(cell.verdict == "not shown" for cell in cells)
+    for each in cells:
+        assert (WORKLOADS[each.workload].title in left_open) == (each.verdict == "not shown")
+        if each.verdict == "does not hold":
+            assert WORKLOADS[each.workload].title in why or claim.name == "equal-iterations"
+
+
+def test_reasons_are_read_off_the_runs():
+    its = {"mlp": planted(steps=lambda optimizer, size: 100 * (1 + 100 / size))}
+    assert "For SGD that size is 100 on MLP, MNIST-1D." in reasons.halves(its)
+    assert "2 of 5 on MLP, MNIST-1D (above 100)" in reasons.root_rule(its)
+    assert "from 0.2 times the critical batch size at the start to 0.65 times" in reasons.noise_predicts(its)
+    assert "multiplied by 0.31 and 1 on MLP" in reasons.noise_grows(its)
+    assert "grew 64 times on MLP, MNIST-1D, for a batch 64 times as large" in reasons.linear_rule(its)
+    assert "at least 64 times as many samples" in reasons.equal_iterations(its)
+    assert "at 2 times on MLP, MNIST-1D of its training loss" in reasons.early_stopping(its)
+    assert "MLP, MNIST-1D (1.00 to 1.00, 0 points)" in reasons.repeats(its)
+
+
+def test_the_highest_rate_without_a_failure_lies_below_the_first_that_has_one():
+    runs = planted()
+    table = runs.of["sgd", "constant", "epochs"][4]
+    center = 0.04
+    table.loc[np.isclose(table["learning_rate"], center * STEP) & (table["seed"] == CHOOSING[2]), "failed"] = True
+    assert reasons.bearable(runs, 4) == pytest.approx(center)
+
+
+def test_what_is_not_shown_is_said_with_its_interval():
+    cells = [cell for cell in matrix({"mlp": planted()}) if cell.claim.name == "moves-critical"]
+    assert re.search(r"too few to tell on MLP, MNIST-1D \(momentum: \d", reasons.still_open(cells))
+    assert reasons.still_open([cell for cell in plain() if cell.verdict == "holds"]) == ""

@@ -7,7 +7,7 @@ import pandas as pd
 from lib.data import Dataset, mnist1d
 from lib.experiments.generalization import scored
 from lib.experiments.runs import ends, histories
-from lib.experiments.search import tuned_along
+from lib.experiments.search import RULES, Tuned, tuned_along
 from lib.models import mlp
 from lib.sampling import generator
 from lib.workload import Workload, classification
@@ -114,13 +114,23 @@ def overfitting(seeds: list[int]) -> dict[str, pd.DataFrame]:
     return {name: table.reset_index(drop=True) for name, table in tables.items()}
 
 
+def reported(found: Tuned, workload: Workload, **how) -> pd.DataFrame:
+    """Ends of runs at what each rule chose, a row a ``rule`` and run; a rate that two rules chose is run once."""
+    runs = ends(workload, learning_rate=sorted(set(found.rates.values())), **how)
+    return pd.concat(
+        [runs[runs["learning_rate"] == rate].assign(rule=rule) for rule, rate in found.rates.items()],
+        ignore_index=True,
+    )
+
+
 def noisy_labels(batch_sizes: list[int], seeds: list[int], fresh_seeds: list[int]) -> dict[str, pd.DataFrame]:
     """Test accuracy with wrong labels against batch size: one learning rate for all, and one chosen for each.
 
     Returns
     -------
     dict with the tables
-        ``noisy``: a row a panel ("one for all" or "tuned"), batch size and fresh seed.
+        ``noisy``: a row a panel ("one for all", or "tuned" with the ``rule`` that chose the learning rate),
+        batch size and fresh seed.
         ``noisy_grid``: every run that a learning rate was chosen by, on validation accuracy.
     """
     workload = small_sets()["wrong labels"]
@@ -130,12 +140,12 @@ def noisy_labels(batch_sizes: list[int], seeds: list[int], fresh_seeds: list[int
         runs = ends(workload, batch_size=batch_size, learning_rate=learning_rates, seed=seeds, epochs=EPOCHS // 2)
         return scored(runs)
 
-    for batch_size, found in tuned_along(sorted(batch_sizes), runs_at, 0.02, lambda ratio: 4, rules=["margin"]):
+    for batch_size, found in tuned_along(sorted(batch_sizes), runs_at, 0.02, lambda ratio: 4, rules=RULES):
+        how = {"batch_size": batch_size, "seed": fresh_seeds, "epochs": EPOCHS // 2}
         grids.append(found.grid)
-        for panel, rate in {"one for all": LEARNING_RATE, "tuned": found.rate}.items():
-            runs = ends(workload, batch_size=batch_size, learning_rate=rate, seed=fresh_seeds, epochs=EPOCHS // 2)
-            tables.append(runs.assign(panel=panel))
-    columns = ["panel", "batch_size", "learning_rate", "seed", "train_loss", "test_loss", "test_accuracy"]
+        tables.append(ends(workload, learning_rate=LEARNING_RATE, **how).assign(panel="one for all", rule=""))
+        tables.append(reported(found, workload, **how).assign(panel="tuned"))
+    columns = ["panel", "rule", "batch_size", "learning_rate", "seed", "train_loss", "test_loss", "test_accuracy"]
     chosen_by = ["batch_size", "learning_rate", "seed", "validation_accuracy"]
     return {
         "noisy": pd.concat(tables, ignore_index=True)[columns],
@@ -146,12 +156,12 @@ def noisy_labels(batch_sizes: list[int], seeds: list[int], fresh_seeds: list[int
 def repeats(unique: list[int], seeds: list[int], fresh_seeds: list[int]) -> dict[str, pd.DataFrame]:
     """Runs over ``unique`` different samples: ``VISITS`` visits in several epochs, and a single epoch.
 
-    The learning rate is chosen for each number of samples and each budget, by validation loss.
+    The learning rate is chosen for each number of samples and each budget, by validation loss and every rule.
 
     Returns
     -------
     dict with the tables
-        ``repeats``: a row a budget ("repeated" or "one epoch"), number of ``samples`` and fresh seed:
+        ``repeats``: a row a budget ("repeated" or "one epoch"), ``rule``, number of ``samples`` and fresh seed:
         ``epochs``, ``iteration``, ``learning_rate``, ``train_loss``, ``test_loss``, ``test_accuracy``.
         ``repeats_grid``: every run that a learning rate was chosen by.
     """
@@ -169,16 +179,16 @@ def repeats(unique: list[int], seeds: list[int], fresh_seeds: list[int]) -> dict
             )
 
         sizes = [size for size in sorted(unique, reverse=True) if budget == "repeated" or size < VISITS]  # the same run
-        for samples, found in tuned_along(sizes, runs_at, 0.2, lambda ratio: 1.0, rules=["margin"]):
+        for samples, found in tuned_along(sizes, runs_at, 0.2, lambda ratio: 1.0, rules=RULES):
             workload = classification(mlp(), everything.first(samples))
             here = {"budget": budget, "epochs": settings(samples)["epochs"]}
-            runs = ends(workload, learning_rate=found.rate, seed=fresh_seeds, **settings(samples))
+            runs = reported(found, workload, seed=fresh_seeds, **settings(samples))
             tables.append(runs.assign(**here, samples=samples))
             grids.append(found.grid.assign(**here, samples=samples))
     columns = ["budget", "samples", "epochs", "seed", "learning_rate"]
-    reported = ["iteration", "train_loss", "test_loss", "test_accuracy"]
+    shown = ["iteration", "train_loss", "test_loss", "test_accuracy"]
     return {
-        "repeats": pd.concat(tables, ignore_index=True)[columns + reported],
+        "repeats": pd.concat(tables, ignore_index=True)[["rule", *columns, *shown]],
         "repeats_grid": pd.concat(grids, ignore_index=True)[columns + ["validation_loss"]],
     }
 

@@ -1,4 +1,10 @@
-"""Tuning a learning rate honestly: no optimum at, or level with, the edge of its grid; every run tried is kept."""
+"""Tuning a learning rate honestly: no optimum at, or level with, the edge of its grid; every run tried is kept.
+
+A run *failed* if it diverged, did not arrive at its target, or learned nothing: its training loss
+ended no lower than it began (:func:`failed`) or, where an experiment scores accuracies, it ended
+hardly better than guessing. A run that overfits has not failed. Whoever makes the scores
+of a search gives those of failed runs as infinite.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +19,20 @@ STEP = 1.5  # factor between neighbouring learning rates
 RULES = ("best mean", "best median", "margin")
 
 
+def failed(history: pd.DataFrame, to_target: bool = False) -> bool:
+    """Whether a run failed, by its evaluations in order: their ``train_loss``, and the ``status`` of the last.
+
+    Parameters
+    ----------
+    history : pandas.DataFrame
+    to_target : bool
+        Whether the run was to arrive at a target.
+    """
+    first, last = history.iloc[0], history.iloc[-1]
+    arrived = last["status"] == "reached" or not to_target
+    return bool(last["status"] == "diverged" or not arrived or not last["train_loss"] < first["train_loss"])
+
+
 @dataclass(frozen=True)
 class Tuned:
     """What each rule chooses from one grid of learning rates, and the grid.
@@ -23,7 +43,7 @@ class Tuned:
         The learning rate of each rule.
     grid : pandas.DataFrame
         A row a learning rate and seed with its ``score``: lower is better, infinite for a run
-        that failed.
+        that failed, as said above.
     """
 
     rates: dict[str, float]

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
 from lib import catalog, models
 from lib.data import digits, mnist1d
 from lib.evaluation import TRAINING_SAMPLES, mean_loss
+from lib.experiments.search import RULES, failed, tuned
 from lib.long_records import LongRecord, remember_long
 from lib.models import initialized
 from lib.noise_scale import BATCHES, gradient_moments
@@ -30,11 +30,10 @@ from lib.sweep import sweep
 from lib.training import train
 from lib.workload import Workload
 
-STEP = 2.0  # factor between neighbouring learning rates
-MOST_RATES = 12  # after which a search gives up
 CHOOSING = [0, 1, 2, 3, 4]  # seeds that choose
 REPORTED = [100, 101, 102, 103, 104]  # seeds that are reported
 SCHEDULES = ["constant", "cosine"]
+FIXED = "fixed"  # beside the rules that choose a learning rate: the one for all batch sizes
 NOISE_BATCH, NOISE_SIZES, DRAWS = 32, [4, 16, 64, 256], 60
 
 
@@ -61,12 +60,11 @@ def evaluated(histories: pd.DataFrame, target: float | None, split: str) -> pd.D
         that low (infinite if it never is), else the share of ``split`` that is wrong at the end, or its loss
         where nothing is counted as right or wrong; ``samples`` visited until then; ``train_loss`` and
         ``loss`` of ``split`` at the end, ``kept``: of the evaluation with the lowest validation loss;
-        ``failed``: the run diverged, or ended no better than it began.
+        ``failed``: as ``lib.experiments.search`` says.
     """
     rows = []
     for (rate, seed), run in histories.groupby(["learning_rate", "seed"]):
-        first, last = run.iloc[0], run.iloc[-1]
-        failed = bool(last["status"] == "diverged" or last["validation_loss"] >= first["validation_loss"])
+        last = run.iloc[-1]
         best = run.loc[run["validation_loss"].idxmin()]
         ends = {
             "train_loss": last["train_loss"],
@@ -80,61 +78,9 @@ def evaluated(histories: pd.DataFrame, target: float | None, split: str) -> pd.D
             score = 1 - last[f"{split}_accuracy"] if f"{split}_accuracy" in run else last[f"{split}_loss"]
         if last["status"] == "diverged":  # the loss of its last evaluation is a matter of chance
             score, ends = math.inf, ends | {"train_loss": math.inf, "loss": math.inf}
-        rows.append({"learning_rate": rate, "seed": int(seed), "score": score, **ends, "failed": failed})
+        row = {"learning_rate": rate, "seed": int(seed), "score": score, **ends}
+        rows.append(row | {"failed": failed(run, to_target=target is not None)})
     return pd.DataFrame(rows)
-
-
-def searched(runs_at: Callable[[list[float]], pd.DataFrame], guess: float) -> pd.DataFrame:
-    """Every run of a grid of learning rates, widened until no best of it touches an edge.
-
-    Neither the best mean nor the best median over seeds may stand on an edge or be equal to an edge's.
-
-    Parameters
-    ----------
-    runs_at : callable
-        Takes learning rates; returns a table with ``learning_rate``, ``seed`` and ``score``, lower being better.
-    guess : float
-        Middle of the first three rates, a factor ``STEP`` apart.
-
-    Raises
-    ------
-    RuntimeError
-        After ``MOST_RATES`` rates a best one is still on the edge.
-    """
-    low, high = -1, 1
-    grid = runs_at([guess * STEP**k for k in range(low, high + 1)])
-    while True:
-        by_rate = grid.groupby("learning_rate")["score"]
-        tables = [by_rate.mean(), by_rate.median()]
-        down = any(table.iloc[0] <= table.min() for table in tables)
-        up = any(table.iloc[-1] <= table.min() and np.isfinite(table.iloc[-1]) for table in tables)
-        if not down and not up:
-            return grid.sort_values(["learning_rate", "seed"], ignore_index=True)
-        if high - low + 1 >= MOST_RATES:
-            raise RuntimeError(
-                f"After {high - low + 1} learning rates the best is still on the edge of its grid, which starts at "
-                f"{guess * STEP**low:.3g}; start from another guess."
-            )
-        new = [low - 1] * down + [high + 1] * up
-        low, high = min([low, *new]), max([high, *new])
-        grid = pd.concat([grid, runs_at([guess * STEP**k for k in new])])
-
-
-def choices(grid: pd.DataFrame) -> dict[str, float]:
-    """The learning rate that each selection rule takes from a grid of scored runs.
-
-    "best mean" and "best median" over seeds; "margin": the best mean, or one step below it if a
-    seed failed at the next larger rate.
-    """
-    scores = grid.groupby("learning_rate")["score"]
-    mean, median = scores.mean(), scores.median()
-    place = int(mean.to_numpy().argmin())
-    beside = grid[grid["learning_rate"] == mean.index[place + 1]]
-    return {
-        "best mean": float(mean.index[place]),
-        "best median": float(median.idxmin()),
-        "margin": float(mean.index[place - 1 if beside["failed"].any() else place]),
-    }
 
 
 def cell(
@@ -156,14 +102,15 @@ def cell(
     guess : float
         Where the search starts.
     fixed : float, optional
-        A learning rate that was not chosen here, reported too.
+        A learning rate that was not chosen here, reported too, under the name ``FIXED``.
     evaluations : int
         Of a run with a target: about so many until the best rate reaches it.
 
     Returns
     -------
     pandas.DataFrame
-        The rows of :func:`evaluated`, with ``stage``: "chosen" or "reported".
+        The rows of :func:`evaluated`, with ``stage``: "chosen", where the score of a run that failed is infinite,
+        or "reported"; and ``rules``: the names of those that chose the learning rate of a reported run.
     """
     target = budget.get("target")
 
@@ -176,12 +123,19 @@ def cell(
     every = (
         max(1, budget["iterations"] // (2 * evaluations)) if target is not None else spacing(workload, recipe, budget)
     )
-    grid = searched(lambda rates: at(rates, CHOOSING, "validation", every), guess)
-    rates = sorted({*choices(grid).values(), *([fixed] if fixed else [])})
+
+    def tried(rates: list[float]) -> pd.DataFrame:
+        runs = at(rates, CHOOSING, "validation", every)
+        return runs.assign(score=runs["score"].mask(runs["failed"], math.inf))
+
+    found = tuned(tried, guess, rules=RULES)
+    chosen = found.rates | ({FIXED: fixed} if fixed else {})
     if target is not None:
-        every = max(1, int(grid.groupby("learning_rate")["score"].mean().min() // evaluations))
-    reported = at(rates, REPORTED, "test", every)
-    return pd.concat([grid.assign(stage="chosen"), reported.assign(stage="reported")], ignore_index=True)
+        every = max(1, int(found.scores.min() // evaluations))
+    reported = at(sorted(set(chosen.values())), REPORTED, "test", every)
+    names = {rate: ", ".join(rule for rule in chosen if chosen[rule] == rate) for rate in chosen.values()}
+    reported = reported.assign(stage="reported", rules=reported["learning_rate"].map(names))
+    return pd.concat([found.grid.assign(stage="chosen", rules=""), reported], ignore_index=True)
 
 
 def spacing(workload: Workload, recipe: dict, budget: dict) -> int:
@@ -265,7 +219,8 @@ def seconds(workload: Workload, device: str, sizes: list[int]) -> pd.DataFrame:
 
 TABLES: dict[str, dict[str, str]] = {
     "runs": {"learning_rate": "float64", "seed": "int64", "score": "float64", "train_loss": "float64"}
-    | {"loss": "float64", "kept": "float64", "samples": "float64", "failed": "bool", "stage": "str"},
+    | {"loss": "float64", "kept": "float64", "samples": "float64", "failed": "bool", "stage": "str"}
+    | {"rules": "str"},
     "noise": {"seed": "int64", "iteration": "int64", "batch_size": "int64", "variance": "float64"}
     | {"noise_scale": "float64", "train_loss": "float64"},
     "speed": {"batch_size": "int64", "seconds": "float64"},
@@ -430,7 +385,7 @@ WORKLOADS = {
     "cnn": Design(
         experiment=on_cnn,
         title="CNN, MNIST-1D",
-        optimizers={"sgd": 0.3, "adam": 0.004},
+        optimizers={"sgd": 0.3, "momentum": 0.03, "adam": 0.004},
         target=1.4,
         most=(250, 150),
         sizes=[4, 16, 64, 256],
@@ -445,7 +400,7 @@ WORKLOADS = {
     "batch-norm": Design(
         experiment=on_batch_norm,
         title="CNN with BatchNorm and augmentation, MNIST-1D",
-        optimizers={"sgd": 0.5, "adam": 0.016},
+        optimizers={"sgd": 0.5, "momentum": 0.05, "adam": 0.016},
         target=1.6,
         most=(250, 60),
         sizes=[4, 16, 64, 256],
@@ -488,7 +443,7 @@ WORKLOADS = {
     "tokens": Design(
         experiment=on_tokens,
         title="Small transformer, tokens",
-        optimizers={"sgd": 1.0, "adam": 0.012},
+        optimizers={"sgd": 1.0, "momentum": 0.1, "adam": 0.012},
         target=3.3,
         most=(60, 60),
         sizes=[2, 16, 64],

@@ -23,8 +23,8 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from lib.experiments.search import RULES
-from lib.experiments.travel import SCHEDULES, STEP, choices
+from lib.experiments.search import RULES, STEP
+from lib.experiments.travel import FIXED, SCHEDULES
 from lib.statistics import CriticalBatchSize, Interval, critical_batch_size, mean_interval
 
 VERDICTS = ("holds", "holds only if", "does not hold", "not shown")
@@ -132,13 +132,11 @@ class Runs:
         return table[table["stage"] == "chosen"]
 
     def reported(
-        self, size: int, kind: str, optimizer: str = "sgd", schedule: str = "constant", rule: str | float = "best mean"
+        self, size: int, kind: str, optimizer: str = "sgd", schedule: str = "constant", rule: str = "best mean"
     ) -> pd.DataFrame:
-        """The reported runs of a cell at the rate of a selection rule, or at a given rate; indexed by seed."""
+        """The reported runs of a cell at the rate of a selection rule, or at the one for all; indexed by seed."""
         table = self.of[optimizer, schedule, kind][size]
-        rate = rule if isinstance(rule, float) else choices(self.chosen(size, kind, optimizer, schedule))[rule]
-        here = (table["stage"] == "reported") & np.isclose(table["learning_rate"], rate)
-        return table[here].set_index("seed")
+        return table[[rule in names.split(", ") for names in table["rules"]]].set_index("seed")
 
     def to_target(self, optimizer: str, column: str = "score") -> pd.DataFrame:
         """Iterations (or ``samples``) to the target: a row a seed, a column a size; not a number if not reached."""
@@ -321,7 +319,7 @@ def worse_by(large: pd.DataFrame, small: pd.DataFrame) -> pd.Series:
 def as_is(runs: Runs) -> Iterator[Condition]:
     for schedule in SCHEDULES:
         small, *_, large = runs.sizes("epochs", schedule=schedule)
-        ends = [runs.reported(size, "epochs", schedule=schedule, rule=runs.fixed) for size in (large, small)]
+        ends = [runs.reported(size, "epochs", schedule=schedule, rule=FIXED) for size in (large, small)]
         yield Condition(f"{schedule} rate", over_seeds(worse_by(*ends)))
 
 

@@ -1,11 +1,12 @@
 """The procedure: time, test the learning rate, measure the noise, and put it together, within a budget of seconds."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from lib.advise import combine, rates, speed
+from lib.advise import calibration, combine, rates, speed
 from lib.advise.noise import noise_along
 from lib.advise.report import Advice, facts
 from lib.advise.stopwatch import Slice, Stopwatch
@@ -144,9 +145,12 @@ def _measured(
             "noise",
             lambda time: noise_along(subject, time, found, iteration, budget.target, seed),
         )
+    if advice.tried is not None:
+        failed_at = advice.noise.failed_at if advice.noise else math.inf
+        advice.rate = calibration.rate(advice.tried, subject.optimizer.family, failed_at=failed_at)
     if advice.noise is not None:
         advice.notes += advice.noise.notes
-        advice.b_crit = combine.critical(advice.noise)
+        advice.b_crit = calibration.critical(advice.noise.along, subject.optimizer.family)
         advice.sizes = combine.Sizes.of(advice.b_crit, advice.speed.ratio)
         advice.choice = combine.choice(advice.sizes, subject.num_samples)
     return advice.finished(subject)

@@ -75,7 +75,7 @@ def noise_finder(workload, batch_size: int, learning_rate: float, epochs: int = 
 
 
 def tuners(names: list[str]) -> pd.DataFrame:
-    """A row a workload: ``batch_size``, ``learning_rate`` and ``noise_scale`` as they are said, and the seconds of each."""
+    """A row a workload: ``batch_size``, ``learning_rate`` and ``noise_scale`` as said, and the seconds of each."""
     import lightning
     from lightning.pytorch.tuner import Tuner
 

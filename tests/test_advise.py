@@ -238,13 +238,13 @@ def test_the_known_pairs_are_those_of_the_records():
 
 
 def test_a_pair_is_judged_without_the_runs_of_its_workload():
-    table = pd.DataFrame({"workload": ["a", "b", "c"], "optimizer": "sgd", "critical": [10.0, 10.0, 10.0]})
+    table = pd.DataFrame({"workload": list("abcd"), "optimizer": "sgd", "critical": 10.0})
     table["rate"], table["failed_at"] = 1.0, math.inf
-    for what, each in (("noise", [10.0, 11.0, 90.0]), ("tried", [1.0, 1.1, np.nan])):
+    for what, each in (("noise", [10.0, 11.0, 900.0, 12.0]), ("tried", [1.0, 1.1, np.nan, 1.2])):
         for end in ("estimate", "low", "high"):
             table[f"{what}_{end}"] = each
     judged = advised.judged(table).set_index("workload")
-    assert judged["critical_missed_by"]["c"] > 5 and judged["critical_missed_by"][["a", "b"]].eq(1).all()
+    assert judged["critical_missed_by"]["c"] > 5 and judged["critical_missed_by"][["a", "b", "d"]].eq(1).all()
     assert np.isnan(judged["rate_missed_by"]["c"])
 
 

@@ -6,8 +6,11 @@ Run from the project's folder with ``bench/requirements-peers.txt`` installed::
 
 Lightning's ``Tuner.scale_batch_size`` doubles the batch size until memory or the samples run out. Its ``lr_find`` is
 the learning-rate finder of fastai: one run, the learning rate rising, and the rate where the loss falls fastest.
+The noise finder is what has been written for fastai under the name of a batch-size finder: the simple noise scale along
+one run, smoothed, as McCandlish et al. (2018, arXiv:1812.06162) sketch it in appendix A.1. It is written anew here.
 """
 
+import itertools
 import logging
 import time
 import warnings
@@ -19,9 +22,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lib.experiments.advised import REFERENCE, workload_of
 from lib.models import initialized
+from lib.noise_scale import two_batch_formula
 from lib.records import Record, provenance, save
 
-NAMES = ["mlp", "logistic", "friedman"]
+NAMES = ["mlp", "logistic", "friedman", "cnn", "batch-norm"]
+KEPT, BETA = 20, 0.99  # gradients whose mean stands for a large batch; smoothing
 
 
 def module(workload, batch_size: int):
@@ -48,8 +53,29 @@ def module(workload, batch_size: int):
     return Module()
 
 
+def noise_finder(workload, batch_size: int, learning_rate: float, epochs: int = 10) -> float:
+    """A batch size from one run: both moments smoothed over it, their quotient at its end; without an interval."""
+    model = initialized(workload.model, 0, torch.float32)
+    optimizer = torch.optim.SGD(model.parameters(), learning_rate)
+    x, y = workload.on(torch.device("cpu"), torch.float32)["train"]
+    loader = DataLoader(TensorDataset(x, y), batch_size, shuffle=True, drop_last=True)
+    kept: list[torch.Tensor] = []
+    norm = trace = 0.0
+    for inputs, targets in itertools.chain.from_iterable(itertools.repeat(loader, epochs)):
+        optimizer.zero_grad()
+        workload.loss(model(inputs), targets).backward()
+        kept.append(torch.cat([weight.grad.flatten() for weight in model.parameters()]))
+        optimizer.step()
+        if len(kept) == KEPT:
+            small, large = float(kept[-1].square().sum()), float(torch.stack(kept).mean(0).square().sum())
+            here = two_batch_formula(small, large, batch_size, KEPT * batch_size)
+            norm, trace = (BETA * old + (1 - BETA) * new for old, new in zip((norm, trace), here))
+            kept.clear()
+    return trace / norm  # both began at zero: what is missing cancels
+
+
 def tuners(names: list[str]) -> pd.DataFrame:
-    """A row a workload: the ``batch_size`` and the ``learning_rate`` that are said, and the seconds of each."""
+    """A row a workload: ``batch_size``, ``learning_rate`` and ``noise_scale`` as said, and the seconds of each."""
     import lightning
     from lightning.pytorch.tuner import Tuner
 
@@ -67,6 +93,10 @@ def tuners(names: list[str]) -> pd.DataFrame:
             started = time.perf_counter()
             found = call(Tuner(trainer), module(workload, REFERENCE))
             row |= {column: float(found), f"{column}_seconds": time.perf_counter() - started}
+        torch.manual_seed(0)
+        started = time.perf_counter()
+        row["noise_scale"] = noise_finder(workload, REFERENCE, row["learning_rate"])
+        row["noise_scale_seconds"] = time.perf_counter() - started
         rows.append(row)
     return pd.DataFrame(rows)
 

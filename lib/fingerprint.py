@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+import __main__
 from lib.sources import Library, Module, essence, globals_used, imports, references, wordless
 
 LIB = Path(__file__).resolve().parent
@@ -160,8 +161,15 @@ def _in_lib(value: Any) -> bool:
 def _full_name(value: Any) -> str:
     """``lib.plan.TrainingPlan``; of what is made inside a function or class the name of that."""
     if isinstance(value, ModuleType):
-        return value.__name__
-    return f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+        return _home(value)
+    return f"{_home(value)}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+
+
+def _home(value: Any) -> str:
+    """The module of a value, by the name by which others import it, even where it was started with ``python -m``."""
+    name = value.__name__ if isinstance(value, ModuleType) else value.__module__
+    spec = getattr(__main__, "__spec__", None)
+    return spec.name if name == "__main__" and spec is not None else name
 
 
 def _closure(value: Any) -> tuple:

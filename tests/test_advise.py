@@ -2,6 +2,7 @@
 
 import copy
 import html.parser
+import math
 import random
 import re
 from types import SimpleNamespace
@@ -15,10 +16,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lib import catalog
 from lib.advise import __main__ as command
-from lib.advise import advise, ask, combine, noise, rates, speed
+from lib.advise import advise, ask, calibration, combine, noise, rates, speed
 from lib.advise.report import LESSONS, _text
 from lib.advise.stopwatch import Stopwatch
 from lib.advise.subject import LINEAR, ROOT, OptimizerOf, Subject, random_state_kept
+from lib.experiments import advised
 from lib.models import initialized, mlp
 from lib.noise_scale import gradient_moments
 from lib.statistics import Interval
@@ -147,8 +149,9 @@ def test_a_learning_rate_beyond_the_range_diverges():
     subject.fetch(lambda: True)
     found = rates.range_test(subject, Stopwatch(100.0, Clock()).slice("", 1.0), 64, 1e-3)
     largest = float(torch.linalg.eigvalsh(2 * x.T @ x / len(x)).max())  # of the mean squared error's second derivative
-    assert 0.2 / largest < found.high < 2 / largest  # beyond 2 / largest every step makes the error worse
-    assert not found.open and found.low < found.high
+    high = found.lowest.high
+    assert 0.2 / largest < high < 2 / largest  # beyond 2 / largest every step makes the error worse
+    assert not found.open and found.steepest.low < found.middle.estimate < high
 
 
 def test_the_fewest_seconds_are_where_the_product_is_smallest():
@@ -173,6 +176,76 @@ def test_the_learning_rate_moves_by_the_optimizers_rule():
         assert OptimizerOf(name, small()).rule == rule
     assert OptimizerOf(lambda weights: torch.optim.Rprop(weights), small()).rule is None
     assert "power" in combine.evidence(LINEAR) and "no evidence" in combine.evidence(None)
+
+
+def test_an_optimizer_belongs_to_a_family():
+    model = small()
+    weights = list(model.parameters())
+    made = {
+        "sgd": ["sgd", torch.optim.SGD(weights, 0.1)],
+        "momentum": ["momentum", "nesterov", torch.optim.SGD(weights, 0.1, momentum=0.9)],
+        "adam": ["adam", "adamw", lambda weights: torch.optim.NAdam(weights), torch.optim.RMSprop(weights)],
+        None: [lambda weights: torch.optim.Rprop(weights)],
+    }
+    for family, each in made.items():
+        assert {OptimizerOf(given, model).family for given in each} == {family}
+
+
+def test_an_answer_is_as_wide_as_known_runs_scatter():
+    """Of many drawn values, nine in ten lie inside; an answer without scatter is as wide as its own interval."""
+    rng = np.random.default_rng(0)
+
+    def drawn(num):
+        return np.exp(rng.normal(math.log(3), 0.5, num))
+
+    held = 0
+    for _ in range(400):
+        spread = calibration.Spread.of(pd.Series(drawn(6), index=list("abcdef")))
+        answer = spread.widened(Interval(10.0, 10.0, 10.0, 5))
+        held += answer.low < 10 * drawn(1)[0] < answer.high
+    assert abs(held / 400 - calibration.LEVEL) < 0.05
+    exact = calibration.Spread.of(pd.Series([2.0, 2.0], index=["a", "b"])).widened(Interval(10.0, 5.0, 40.0, 5))
+    assert (exact.estimate, exact.low, exact.high) == pytest.approx((20, 10, 80))
+
+
+def test_runs_of_one_workload_count_as_one_for_the_width():
+    ratios = [1.0, 2.0, 1.0, 2.0]
+    four = calibration.Spread.of(pd.Series(ratios, index=list("abcd")))
+    two = calibration.Spread.of(pd.Series(ratios, index=list("aabb")))
+    assert two.middle == four.middle and two.factor > four.factor > 1
+    with pytest.raises(ValueError, match="at least 2 workloads"):
+        calibration.Spread.of(pd.Series([1.0, 2.0], index=["a", "a"]))
+
+
+def test_a_gradient_lost_in_the_noise_has_only_a_lower_end():
+    spread = calibration.Spread(2.0, 3.0, 6)
+    lost = spread.widened(Interval(math.inf, 30.0, math.inf, 5))
+    assert (lost.estimate, lost.low, lost.high) == (math.inf, pytest.approx(20.0), math.inf)
+    open_above = spread.widened(Interval(10.0, 10.0, math.inf, 5))
+    assert (open_above.estimate, open_above.high) == (20.0, math.inf) and open_above.low == pytest.approx(20 / 3)
+
+
+def test_a_rate_that_failed_is_not_advised():
+    table = pd.DataFrame({"workload": ["a", "b"], "optimizer": "sgd", "rate": [1.0, 9.0], "tried": [1.0, 1.0]})
+    free = calibration.rate(Interval(1.0, 0.9, 1.1, 5), "sgd", table)
+    assert free.high > 3.5 > free.estimate == pytest.approx(3)
+    assert calibration.rate(Interval(1.0, 0.9, 1.1, 5), "sgd", table, failed_at=3.5).high == 3.5
+    assert calibration.rate(Interval(1.0, 0.9, 1.1, 5), None, table) == free  # an optimizer that was never swept
+
+
+def test_the_known_pairs_are_those_of_the_records():
+    assert calibration.FILE.read_text(encoding="utf-8") == advised.kept(advised.compared())
+
+
+def test_a_pair_is_judged_without_the_runs_of_its_workload():
+    table = pd.DataFrame({"workload": list("abcd"), "optimizer": "sgd", "critical": 10.0})
+    table["rate"], table["failed_at"] = 1.0, math.inf
+    for what, each in (("noise", [10.0, 11.0, 900.0, 12.0]), ("tried", [1.0, 1.1, np.nan, 1.2])):
+        for end in ("estimate", "low", "high"):
+            table[f"{what}_{end}"] = each
+    judged = advised.judged(table).set_index("workload")
+    assert judged["critical_missed_by"]["c"] > 5 and judged["critical_missed_by"][["a", "b", "d"]].eq(1).all()
+    assert np.isnan(judged["rate_missed_by"]["c"])
 
 
 def test_what_does_not_fit_is_accumulated():
@@ -225,7 +298,7 @@ def test_five_models_get_all_their_numbers(monkeypatch, name):
         model = Paced(model, ticks, most=40, error=torch.OutOfMemoryError("CUDA out of memory."))
     found = advise(model, data, seconds=40.0 if name == "too large" else 12.0, batch_size=16, price=3.0)
     assert found.problems == []
-    assert found.rates.low < found.rates.high
+    assert found.rate.low < found.rate.estimate < found.rate.high <= found.noise.failed_at
     assert 0 < found.b_crit.low < found.b_crit.high
     low, middle, high = found.choice
     assert 1 <= low <= middle <= high <= found.facts["num_samples"]

@@ -3,12 +3,14 @@
 import importlib.util
 import linecache
 import shutil
+import subprocess
 import sys
 import textwrap
 
 import pytest
 
 from lib import fingerprint
+from lib.experiments import advised
 from lib.fingerprint import LIB, canonical, of_function, of_modules
 from lib.sources import Library
 
@@ -622,3 +624,17 @@ def test_importing_it_needs_no_torch():
 
     code = "import sys, lib.fingerprint, lib.records; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=LIB.parent)
+
+
+def test_a_module_started_by_itself_has_the_names_it_is_imported_by():
+    """A page finds the record that ``python -m lib.experiments.advised`` makes up to date."""
+    started = """
+import runpy
+from lib import long_records
+from lib.fingerprint import of_function
+long_records.remember_long = lambda name, experiment, *others, **how: print(of_function(experiment)) or exit()
+runpy.run_module("lib.experiments.advised", run_name="__main__", alter_sys=True)
+"""
+    command = [sys.executable, "-W", "ignore", "-c", started]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=LIB.parent)
+    assert done.stdout.strip() == str(of_function(advised.steps)), done.stderr

@@ -1,11 +1,12 @@
 """The procedure: time, test the learning rate, measure the noise, and put it together, within a budget of seconds."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from lib.advise import combine, rates, speed
+from lib.advise import calibration, combine, rates, speed
 from lib.advise.noise import noise_along
 from lib.advise.report import Advice, facts
 from lib.advise.stopwatch import Slice, Stopwatch
@@ -72,6 +73,24 @@ def advise(
     MemoryError
         A single sample is too much.
     """
+    how: dict[str, Any] = {"optimizer": optimizer, "batch_size": batch_size, "device": device}
+    return concluded(*seen(model, data, loss, **how, seconds=seconds, budget=budget, price=price, seed=seed))
+
+
+def seen(
+    model: Any,
+    data: Any = None,
+    loss: Callable | None = None,
+    *,
+    optimizer: Any = "sgd",
+    batch_size: int | None = None,
+    seconds: float = 120.0,
+    budget: Budget | None = None,
+    price: float | None = None,
+    device: str | None = None,
+    seed: int = 0,
+) -> tuple[Advice, Subject]:
+    """What :func:`advise` measures, with the same parameters and errors, before anything is concluded from it."""
     torch.optim.SGD([torch.zeros(1)], 0.1)  # the first optimizer of a process loads a lot of PyTorch, for seconds
     stopwatch = Stopwatch(number("seconds", seconds, above=0))
     budget = budget or Budget(epochs=10)
@@ -85,7 +104,7 @@ def advise(
             subject = Subject(model, data, loss, optimizer, device)
             present = check_batch_size(batch_size or subject.batch_size, subject.num_samples)
             subject.fetch(stopwatch.slice("Fetching samples", SHARES["fetch"]).has, seed)
-            return _measured(subject, stopwatch, present, budget, price, seed)
+            return _measured(subject, stopwatch, present, budget, price, seed), subject
     finally:
         stopwatch.progress.close()
 
@@ -128,7 +147,7 @@ def _measured(
 
     advice.speed = part("Timing iterations", "speed", lambda time: speed.measured(subject, time, subject.num_samples))
     if advice.speed is None or problem:
-        return advice.finished(subject)
+        return advice
     advice.problems += advice.speed.problems
     if reference > advice.speed.most and advice.speed.failed_at:
         reference = max(subject.smallest, advice.speed.most // 2)
@@ -146,7 +165,16 @@ def _measured(
         )
     if advice.noise is not None:
         advice.notes += advice.noise.notes
-        advice.b_crit = combine.critical(advice.noise)
+    return advice
+
+
+def concluded(advice: Advice, subject: Subject) -> Advice:
+    """The advice with what follows from its measurements: rates, the critical batch size, and batch sizes."""
+    if advice.tried is not None:
+        failed_at = advice.noise.failed_at if advice.noise else math.inf
+        advice.rate = calibration.rate(advice.tried, subject.optimizer.family, failed_at=failed_at)
+    if advice.noise is not None and advice.speed is not None:
+        advice.b_crit = calibration.critical(advice.noise.along, subject.optimizer.family)
         advice.sizes = combine.Sizes.of(advice.b_crit, advice.speed.ratio)
         advice.choice = combine.choice(advice.sizes, subject.num_samples)
     return advice.finished(subject)

@@ -10,22 +10,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lib.advise.noise import Noise
 from lib.advise.speed import Speed
 from lib.advise.subject import LINEAR, ROOT
 from lib.plan import TrainingPlan
 from lib.records import load
 from lib.statistics import Interval, power_law
 
-MODEL_FACTOR = 3.0  # by which noise scale and critical batch size may differ: the margin of lesson 8's claim
 ENDS = ("estimate", "low", "high")
 WASTE = 0.1  # more iterations, or samples, than the fewest: what "as good as the best" allows
-
-
-def critical(noise: Noise) -> Interval:
-    """The critical batch size: the noise scale along the runs, as wide as lesson 8 lets it miss."""
-    found = noise.along
-    return Interval(found.estimate, found.low / MODEL_FACTOR, found.high * MODEL_FACTOR, found.num)
 
 
 @dataclass(frozen=True)

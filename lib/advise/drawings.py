@@ -60,15 +60,16 @@ def rates(advice: Any) -> figures.Shown:
     for seed, curve in found.curves.groupby("seed"):
         axis.plot(curve["learning_rate"], curve["loss"].clip(upper=top), color=figures.COLORS[0], linestyle="-",
                   marker="", linewidth=1)  # fmt: skip
-    axis.axvspan(found.low, found.high, color=figures.COLORS[1], alpha=0.15, linewidth=0)
+    look = advice.rate or found.lowest
+    axis.axvspan(look.low, look.high, color=figures.COLORS[1], alpha=0.15, linewidth=0)
     axis.set(xscale="log", xlabel="learning rate, rising from iteration to iteration", ylabel="batch loss")
     steps = found.curves.groupby("seed").cumcount()
     return figures.Shown(
         figure,
         alt=f"Batch loss while the learning rate rises, one curve for each of {found.steepest.num} seeds. It falls "
         f"fastest near {found.steepest.estimate:.2g}, is lowest near {found.lowest.estimate:.2g}, and rises beyond.",
-        caption=f"Where to look for the learning rate at batch size {found.batch_size:,} (shaded): from the steepest "
-        f"fall to the lowest loss.",
+        caption=f"Where to look for the learning rate at batch size {found.batch_size:,} (shaded): from the "
+        f"rates of short runs, as far as the best rates of the course's sweeps lay from theirs.",
         data=found.curves[steps % 5 == 0],
     )
 

@@ -45,6 +45,8 @@ class Noise:
         Samples of each estimate.
     iterations : int
         Length of the short runs, in iterations of ``batch_size`` samples at ``learning_rate``.
+    failed_at : float
+        The lowest learning rate at which a short run did not stay finite; infinite without one.
     loss : tuple of float
         The training loss before and after the first run.
     reached : bool or None
@@ -57,6 +59,7 @@ class Noise:
     iterations: int
     batch_size: int
     learning_rate: float
+    failed_at: float
     loss: tuple[float, float]
     reached: bool | None = None
     notes: list[str] = field(default_factory=list)
@@ -107,13 +110,13 @@ def noise_along(
     ValueError
         There is too little time.
     """
-    rate, notes = rates.middle, []
+    rate, failed_at, notes = rates.middle.estimate, np.inf, []
     for _ in range(3):
         num, reached, before, after = pilot(subject, time.part(0.15), rates.batch_size, rate, target, seed)
         if np.isfinite(after) and after < 1.5 * before:
             break
         notes.append(f"A run at learning rate {rate:.2g} did not stay finite; a third of it is used.")
-        rate /= 3
+        rate, failed_at = rate / 3, rate
     num = min(num, int(0.5 * time.left() / (RUNS * iteration)))
     estimator = Estimator(subject, rates.batch_size)
     samples = estimator.affordable(time.part(0.1), 0.5 * time.left() / (RUNS * PLACES))
@@ -133,7 +136,8 @@ def noise_along(
     if end < num or end < 5:
         notes.append(f"There was time for {end} iterations of each short run.")
     reached = reached and end >= num if reached is not None else None
-    return Noise(estimates, estimator.single, samples, end, rates.batch_size, rate, (before, after), reached, notes)
+    how = (samples, end, rates.batch_size, rate, failed_at)
+    return Noise(estimates, estimator.single, *how, (before, after), reached, notes)
 
 
 def pilot(

@@ -32,6 +32,8 @@ class Rates:
     ----------
     steepest, lowest : Interval
         The rates at which the loss fell fastest and was lowest: geometric means over seeds.
+    middle : Interval
+        The rate between them, on a logarithmic scale: for short runs.
     batch_size : int
         The batch size that they belong to.
     curves : pandas.DataFrame
@@ -42,24 +44,10 @@ class Rates:
 
     steepest: Interval
     lowest: Interval
+    middle: Interval
     batch_size: int
     curves: pd.DataFrame
     open: bool
-
-    @property
-    def low(self) -> float:
-        """The lower end of the range."""
-        return self.steepest.low
-
-    @property
-    def high(self) -> float:
-        """The upper end of the range."""
-        return self.lowest.high
-
-    @property
-    def middle(self) -> float:
-        """A rate inside, for short runs."""
-        return float(np.sqrt(self.steepest.estimate * self.lowest.estimate))
 
 
 def range_test(subject: Subject, time: Slice, batch_size: int, iteration: float, seed: int = 0) -> Rates:
@@ -93,8 +81,15 @@ def range_test(subject: Subject, time: Slice, batch_size: int, iteration: float,
             f"The loss fell at no learning rate in {sum(each is None for each in found)} of {SEEDS} tests; are the "
             f"present weights at a minimum already?"
         )
-    steepest, lowest = (_geometric([each[i] for each in found if each]) for i in (0, 1))
-    return Rates(steepest, lowest, batch_size, pd.concat(curves, ignore_index=True), any(e[2] for e in found if e))
+    steepest, lowest = (np.array([each[i] for each in found if each]) for i in (0, 1))
+    return Rates(
+        steepest=_geometric(steepest),
+        lowest=_geometric(lowest),
+        middle=_geometric(np.sqrt(steepest * lowest)),
+        batch_size=batch_size,
+        curves=pd.concat(curves, ignore_index=True),
+        open=any(each[2] for each in found if each),
+    )
 
 
 def ramp(subject: Subject, time: Slice, batch_size: int, num: int, rng: np.random.Generator) -> pd.DataFrame | None:
@@ -132,7 +127,7 @@ def turning_points(curve: pd.DataFrame) -> tuple[float, float, bool] | None:
     return float(rates[steepest]), float(rates[lowest]), lowest == len(losses) - 1
 
 
-def _geometric(rates: list[float]) -> Interval:
+def _geometric(rates: np.ndarray) -> Interval:
     found = mean_interval(np.log(rates), SEEDS)
     estimate, low, high = np.exp([found.estimate, found.low, found.high]).tolist()
     return Interval(estimate, low, high, found.num)

@@ -59,8 +59,10 @@ class Advice:
         About model, samples, optimizer and device.
     speed, rates, noise : Speed, Rates, Noise
         The measurements.
+    rate : Interval
+        The best learning rate at the batch size of ``rates``, as wide as the course's sweeps scatter about such runs.
     b_crit : Interval
-        The critical batch size, with what the noise scale may miss it by.
+        The critical batch size, as wide as the course's sweeps scatter about the noise scale.
     sizes : Sizes
         Best by each clock.
     choice : list of int
@@ -77,6 +79,7 @@ class Advice:
     speed: Speed | None = None
     rates: Rates | None = None
     noise: Noise | None = None
+    rate: Interval | None = None
     b_crit: Interval | None = None
     sizes: combine.Sizes | None = None
     choice: list[int] = field(default_factory=list)
@@ -84,12 +87,21 @@ class Advice:
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def tried(self) -> Interval | None:
+        """The learning rate of the short runs: the middle of the range test, or a part of it where that failed."""
+        if self.rates is None:
+            return None
+        middle = self.rates.middle
+        part = self.noise.learning_rate / middle.estimate if self.noise else 1.0
+        return Interval(middle.estimate * part, middle.low * part, middle.high * part, middle.num)
+
     def finished(self, subject: Subject) -> "Advice":
         """With the table of batch sizes, where there is enough for one."""
         if self.b_crit is not None and self.speed is not None and self.choice:
             shown = combine.shown_sizes(subject.num_samples, self.choice[1])
             shown = sorted({*shown, *self.choice, *([self.present] if self.present else [])})
-            rates = (self.rates.low, self.rates.high, self.rates.batch_size) if self.rates else None
+            rates = (self.rate.low, self.rate.high, self.rates.batch_size) if self.rate and self.rates else None
             try:
                 self.table = combine.table(
                     shown, self.b_crit, self.speed, self.plan, self.facts["rule"], rates, self.price
@@ -143,20 +155,20 @@ class Advice:
         return [
             Answer("gradient noise scale at the present weights", *_texts(self.noise.now), 5),
             Answer(f"gradient noise scale {how}", *_texts(self.noise.along), 8),
-            Answer("critical batch size: its order of magnitude", *_texts(self.b_crit), 8),
+            Answer(
+                "critical batch size: its order of magnitude", _text(self.b_crit.estimate), _in_nine(self.b_crit), 8
+            ),
         ]
 
     def _of_rates(self) -> list[Answer]:
-        if self.rates is None:
+        if self.rates is None or self.rate is None:
             return []
         rates, at = self.rates, f"at batch size {self.rates.batch_size:,}"
         more = "or more" if rates.open else _ends(rates.lowest)
         return [
             Answer(f"the loss falls fastest at the learning rate, {at}", *_texts(rates.steepest), 9),
             Answer(f"the loss is lowest at the learning rate, {at}", _text(rates.lowest.estimate), more, 9),
-            Answer(
-                f"look for the best learning rate, {at}", f"{_text(rates.low)} to {_text(rates.high)}", "a range", 9
-            ),
+            Answer(f"look for the best learning rate near, {at}", _text(self.rate.estimate), _in_nine(self.rate), 9),
         ]
 
     def _of_sizes(self) -> list[Answer]:
@@ -363,6 +375,11 @@ def _text(number: float) -> str:
 def _ends(interval: Interval) -> str:
     high = _text(interval.high) if math.isfinite(interval.high) else "no upper limit"
     return f"{_text(interval.low)} to {high}"
+
+
+def _in_nine(interval: Interval) -> str:
+    """The ends of an interval that was made for 9 of 10 cases (``lib.advise.calibration``)."""
+    return f"{_ends(interval)} (9 of 10)"
 
 
 def _texts(interval: Interval) -> tuple[str, str]:

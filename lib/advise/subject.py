@@ -270,6 +270,16 @@ class OptimizerOf:
             return LINEAR
         return ROOT if "adam" in self.name.lower() or self.name in ("RMSprop", "Adagrad", "Adafactor") else None
 
+    @property
+    def family(self) -> str | None:
+        """The optimizer of the course's sweeps that it is like: "sgd", "momentum" or "adam"; None if like none."""
+        if self.rule is None:
+            return None
+        if self.rule == ROOT:
+            return "adam"
+        made = self.given if isinstance(self.given, torch.optim.Optimizer) else self.of(nn.Linear(1, 1))
+        return "momentum" if any(group.get("momentum") for group in made.param_groups) else "sgd"
+
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float):
     """Give the first group this learning rate, and the others theirs in the same proportion."""

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-import __main__
 from lib.sources import Library, Module, essence, globals_used, imports, references, wordless
 
 LIB = Path(__file__).resolve().parent
@@ -168,6 +167,8 @@ def _full_name(value: Any) -> str:
 def _home(value: Any) -> str:
     """The module of a value, by the name by which others import it, even where it was started with ``python -m``."""
     name = value.__name__ if isinstance(value, ModuleType) else value.__module__
+    import __main__  # whichever it is by now
+
     spec = getattr(__main__, "__spec__", None)
     return spec.name if name == "__main__" and spec is not None else name
 

@@ -66,7 +66,7 @@ def imports(module: str) -> tuple[set[str], set[str]]:
             if first == "lib":
                 parts = [".".join(rest[:n]) for n in range(len(rest), 0, -1)]
                 ours.add(next((name for name in parts if name in MODULES), ""))
-            elif first not in sys.stdlib_module_names:
+            elif first not in sys.stdlib_module_names | {"__main__"}:
                 packages.add(first)
     return packages, ours - {""}
 

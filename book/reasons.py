@@ -111,7 +111,7 @@ def above_critical(runs: Runs, optimizer: str) -> tuple[float, int, int]:
 
 def critical(its: Its, optimizer: str) -> str:
     """The fitted critical batch sizes, each with the share of batch sizes above it."""
-    parts = []
+    parts: list[str] = []
     for workload, runs in its.items():
         size, above, number = above_critical(runs, optimizer)
         if np.isfinite(size):
@@ -137,7 +137,7 @@ def small_statistics(there: Its, elsewhere: Its) -> str:
 
 
 def moves_critical(there: Its, elsewhere: Its) -> str:
-    reason = f"There SGD's own critical batch size is {critical(there, 'sgd')}."
+    reason = f"SGD's own critical batch size is {critical(there, 'sgd')}."
     return f"{reason} {small_statistics(there, elsewhere)}".strip()
 
 

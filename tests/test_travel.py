@@ -314,7 +314,7 @@ def test_a_gpu_that_finds_otherwise_is_named(monkeypatch):
 
 
 def test_every_claim_has_a_sentence():
-    lines = book.travels().data.splitlines()
+    lines = [line for line in book.travels().data.splitlines() if line.startswith("- ")]
     assert len(lines) == len(CLAIMS) and all("](lessons/" in line for line in lines)
 
 

@@ -75,6 +75,7 @@ def test_no_picture_is_pasted_into_a_page(page):
 def test_shape_of_a_lesson(md):
     text = md.read_text(encoding="utf-8")
     for part in [
+        "from book import pictures",
         "What you will learn",
         "**You need:**",
         "**Time:**",

@@ -247,7 +247,7 @@ EXAMPLES = {
     ),
     Devices: (
         lambda: Devices(26, 2, accumulation_steps=2, world_size=3),
-        ["global batch size of 12", "3 iterations", "epoch: 1 samples"],
+        ["global batch size of 12", "3 iterations", "epoch: 1 sample,"],
     ),
     ExplainNumber: (
         lambda: ExplainNumber(294, 9_400, batch_size=8, accumulation_steps=12, epochs=3, framework="Trainer"),

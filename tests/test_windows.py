@@ -107,7 +107,7 @@ def sources() -> dict[str, str]:
         text = (ROOT / name).read_text(encoding="utf-8")
         if name.endswith(".md"):
             text = "\n".join(
-                re.findall(r"^```\{code-cell\}.*?\n(?:---\n.*?---\n|(?::.*\n)+)?(.*?)^```", text, re.M | re.S)
+                re.findall(r"^```\{code-cell\}.*?\n(?:---\n.*?---\n|(?::[^\n]*\n)+)?(.*?)^```", text, re.M | re.S)
             )
         found[name] = text
     return found

@@ -128,9 +128,10 @@ class Devices(PlanWidget):
 
     def sentence(self) -> str:
         plan = self.plan
+        twice = plan.samples_repeated_per_epoch
         return (
             f"Devices and accumulation: {plan.world_size} devices with batches of {plan.batch_size} and "
             f"{plan.accumulation_steps} accumulation steps have a global batch size of {plan.global_batch_size}. "
             f"{plan.num_samples} samples make {plan.iterations_per_epoch} iterations per epoch. Seen twice in an "
-            f"epoch: {plan.samples_repeated_per_epoch} samples, never seen: {plan.samples_dropped_per_epoch}."
+            f"epoch: {twice} sample{'' if twice == 1 else 's'}, never seen: {plan.samples_dropped_per_epoch}."
         )

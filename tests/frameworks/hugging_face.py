@@ -252,9 +252,11 @@ def supervised_fine_tuning(draw):
 
 @check("trl", 150)
 def packing(draw):
-    """The rows that its packing makes, without training on them."""
+    """The rows that its packing makes, and which token of which text each of them holds, without training on them."""
     import datasets
     from trl.data_utils import pack_dataset
+
+    from lib.tokens import laid
 
     datasets.disable_progress_bars()
     choices = dict(
@@ -266,8 +268,15 @@ def packing(draw):
         num_train_epochs=1,
     )
     yield choices
-    rows = datasets.Dataset.from_dict({"input_ids": [[1] * length for length in choices["lengths"]]})
-    rows = pack_dataset(rows, choices["max_length"], choices["packing_strategy"])
+    texts = [[1_000 * number + place for place in range(length)] for number, length in enumerate(choices["lengths"])]
+    rows = datasets.Dataset.from_dict({"input_ids": texts})
+    rows = pack_dataset(rows, choices["max_length"], choices["packing_strategy"])["input_ids"]
+    how = {"bfd": "best fit", "bfd_split": "best fit, split", "wrapped": "wrapped"}[choices["packing_strategy"]]
+    ours = [
+        [token for piece in row for token in texts[piece.document][piece.start : piece.stop]]
+        for row in laid(choices["lengths"], choices["max_length"], how)
+    ]
+    assert rows == ours, "TRL lays other tokens into its rows."
     yield {"iterations": len(rows)}
 
 

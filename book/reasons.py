@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 
 from lib.experiments.verdicts import Cell, Claim, Runs, law
-from lib.statistics import Interval
+from lib.statistics import Interval, mean_interval
 
 Its = dict[str, Runs]  # the runs of workloads by their names
 SHORT = {
@@ -129,15 +130,15 @@ def halves(there: Its, elsewhere: Its) -> str:
 
 def small_statistics(there: Its, elsewhere: Its) -> str:
     return (
-        "With batch normalisation the smallest batch needs more than its share, probably because mean and variance "
-        "of four samples are too rough."
+        f"On {SHORT['batch-norm']} the smallest batch needs more than its share, probably because mean and variance of "
+        "four samples are too rough."
         if "batch-norm" in there
         else ""
     )
 
 
 def moves_critical(there: Its, elsewhere: Its) -> str:
-    reason = f"There SGD's own critical batch size is {critical(there, 'sgd')}."
+    reason = f"SGD's own critical batch size is {critical(there, 'sgd')}."
     return f"{reason} {small_statistics(there, elsewhere)}".strip()
 
 
@@ -162,6 +163,29 @@ def root_rule(there: Its, elsewhere: Its) -> str:
     return (
         "The rule is derived for noise that outweighs the gradient, which is so below the critical batch size. For "
         f"Adam that size is {critical(there, 'adam')}."
+    )
+
+
+def tied_with_best(grid: pd.DataFrame) -> list[float]:
+    """Learning rates of a grid that cannot be told from the best mean, seed by seed; the best is one of them."""
+    table = grid.pivot(index="seed", columns="learning_rate", values="score")
+    best = table[table.mean().idxmin()]
+    return [rate for rate in table if np.isfinite(table[rate]).all() and mean_interval(table[rate] - best).low <= 0]
+
+
+def equal_epochs(there: Its, elsewhere: Its) -> str:
+    parts = []
+    for workload, runs in there.items():
+        size = runs.sizes("epochs")[0]
+        grid = runs.chosen(size, "epochs")
+        tied, number = tied_with_best(grid), grid["learning_rate"].nunique()
+        parts.append(
+            f"on {SHORT[workload]} {len(tied)} of the {number} rates tried for batch size {size}, from {tied[0]:.2g} "
+            f"to {tied[-1]:.2g}"
+        )
+    return (
+        "Probably the choice of the learning rate decides more there than the batch size. With a constant rate, these "
+        f"tie for the best by the validation samples: {listed(parts)}."
     )
 
 
@@ -207,6 +231,7 @@ REASONS: dict[str, Callable[[Its, Its], str]] = {
     "samples-first": samples_first,
     "linear-rule": linear_rule,
     "root-rule": root_rule,
+    "equal-epochs": equal_epochs,
     "equal-iterations": equal_iterations,
     "early-stopping": early_stopping,
     "repeats": repeats,

@@ -10,7 +10,7 @@ import pandas as pd
 from IPython.display import HTML, Markdown
 
 from book.claims import lesson_link
-from book.reasons import still_open, why, written
+from book.reasons import SHORT, listed, still_open, why, written
 from lib import figures
 from lib.experiments import travel
 from lib.experiments.verdicts import CLAIMS, NAMES, Cell, Claim, Runs, law
@@ -207,21 +207,21 @@ def travels() -> Markdown:
 
 
 def _sentences(claim: Claim, link: str) -> str:
+    """A line of verdicts, and below it a line each for what separates conditions, for the reason, for what is open."""
     here = [cell for cell in cells() if cell.claim is claim]
     by: dict[str, list[str]] = {}
     for cell in here:
-        by.setdefault(cell.verdict, []).append(travel.WORKLOADS[cell.workload].title)
-    where = ", ".join(f"*{verdict}* ({'; '.join(names)})" for verdict, names in by.items())
-    sentences = [f"**{claim.says}**{link}: {where or 'not measured'}."]
-    sentences += [separated(cell) for cell in here if cell.verdict == "holds only if"]
-    sentences += [why(claim, here, runs()), still_open(here)]
-    return "- " + " ".join(sentence for sentence in sentences if sentence)
+        by.setdefault(cell.verdict, []).append(SHORT[cell.workload])
+    where = "; ".join(f"*{verdict}* on {listed(names)}" for verdict, names in by.items())
+    below = [separated(cell) for cell in here if cell.verdict == "holds only if"]
+    below += [sentence for sentence in (why(claim, here, runs()), still_open(here)) if sentence]
+    return "\n".join([f"- **{claim.says}**{link}: {where or 'not measured'}.", *(f"  - {line}" for line in below)])
 
 
 def separated(cell: Cell) -> str:
     """Under which conditions a claim holds on a workload, and under which it fails."""
-    parts = []
-    for verdict, word in (("holds", "holds"), ("does not hold", "fails")):
-        names = [condition.name for condition, each in cell.conditions if each == verdict]
-        parts.append(f"{word} with {'; '.join(names)}")
-    return f"On {travel.WORKLOADS[cell.workload].title} it {parts[0]}. It {parts[1]}."
+    names = {
+        verdict: listed([condition.name for condition, each in cell.conditions if each == verdict])
+        for verdict in ("holds", "does not hold")
+    }
+    return f"On {SHORT[cell.workload]} it holds with {names['holds']}. It fails with {names['does not hold']}."

@@ -35,7 +35,7 @@ def faster_turns_round() -> str:
         raise AssertionError(f"The landing page says that the order turns round, but the record has {first}.")
     figure, axis = small_figure()
     for place, (clock, name) in enumerate({"iteration": "iterations", "samples": "samples"}.items()):
-        axis.text(0, 1.7 * place - 0.5, name, va="center")
+        axis.text(0.03, 1.7 * place - 0.5, name, va="center")
         for offset, size, color in [(0, SMALL, 0), (0.5, LARGE, 1)]:
             share = first[clock][size] / max(first[clock].values())
             axis.barh(1.7 * place + offset, share, height=0.4, color=figures.COLORS[color],

@@ -56,8 +56,8 @@ def matrix() -> HTML:
         "its 95 % interval, and under how many conditions the claim holds and fails. A click leads to all of them."
     )
     return HTML(
-        f'<div class="travel"><table><caption>{caption}</caption><thead><tr><th scope="col">claim</th>{head}</tr>'
-        f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f'<div class="travel"><table class="matrix"><caption>{caption}</caption><thead><tr><th scope="col">claim</th>'
+        f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 

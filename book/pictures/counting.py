@@ -68,7 +68,7 @@ def iteration(plan: TrainingPlan | None = None) -> Shown:
     wide = 3.7
     for number in range(epochs):
         low = 0.48 + 0.38 * (epochs - 1 - number)
-        write(axis, 0.05, low + 0.12, f"epoch {number}")
+        write(axis, 0.05, low + 0.12, f"epoch {number + 1}")
         first = wide * size / samples
         if plan is None:
             box(axis, 1.0, low, first, 0.24)

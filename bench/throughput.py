@@ -29,6 +29,8 @@ from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[name] = "1"  # before the libraries are loaded
+for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+    os.environ.pop(name, None)  # where they are set, they take the processor's fast instructions from OpenBLAS alone
 os.environ.update(
     KERAS_BACKEND="jax",
     JAX_PLATFORMS="cpu",
@@ -39,6 +41,7 @@ os.environ.update(
 import numpy as np
 import torch
 from torch.nn import functional as F
+from threadpoolctl import threadpool_info
 from torch.utils.data import DataLoader, TensorDataset
 
 from bench import tokens
@@ -377,6 +380,7 @@ def main(arguments: list[str] | None = None):
         "clock": "CPU seconds of the process; wall seconds where the name says so",
         "network": "MLP 40-100-100-10, MNIST-1D, N = 10,000, plain SGD, float32",
         "matrix_product_peak_flops": peak,
+        "openblas": sorted({each["architecture"] for each in threadpool_info() if each["internal_api"] == "openblas"}),
         "note": "rows with scaled = true are computed from the measured samples per second, not run",
     }
     if not options.quick:

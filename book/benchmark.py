@@ -52,10 +52,11 @@ def benchmark() -> Markdown:
                 f"| {row['what']} | {cpu} | {wall} | {'scaled from a measured part' if row['scaled'] else 'run'} |"
             )
     versions = ", ".join(f"{name} {number}" for name, number in made["versions"].items())
+    blas = f", OpenBLAS for {' and '.join(made['openblas'])}" if "openblas" in made else ""
     lines += [
         "",
         f"Measured {made['date'][:10]} on {made['cpu']} ({made['cores']} cores, {made['threads']} thread used), "
-        f"Python {made['python']}, {versions}. Command: `{made['command']}`. {made['statistic'].capitalize()} of "
+        f"Python {made['python']}, {versions}{blas}. Command: `{made['command']}`. {made['statistic'].capitalize()} of "
         f"{made['repeats']} interleaved repeats; clock: {made['clock']}. Load of the machine before and after: "
         f"{made['load_before']:.1f} and {made['load_after']:.1f}.",
     ]

@@ -40,8 +40,8 @@ os.environ.update(
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 from threadpoolctl import threadpool_info
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from bench import tokens

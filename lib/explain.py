@@ -112,7 +112,9 @@ class Explanation:
                 names = dict.fromkeys(source.name for source in one.sources[most:])
                 lines.append(f"  Also: {', '.join(names)}.")
         if len(self.found) > most:
-            lines.append(f"{len(self.found) - most:,} more configurations give {self.shown:,}, less likely ones.")
+            more = len(self.found) - most
+            says = "configuration gives" if more == 1 else "configurations give"
+            lines.append(f"{more:,} more {says} {self.shown:,}, less likely.")
         if not self.found:
             lines += [f"Nothing that is known here gives {self.shown:,} with these numbers.", *self.differs]
         if self.asked:
@@ -189,12 +191,12 @@ def explain(
 
 
 def notes(known: dict, ways: list[Way]) -> list[str]:
-    """What a framework that was named has no place for."""
+    """What a framework that was named has no place for, and what may count otherwise than its arguments say."""
     return [
         f"{ways[0].about.name} has no place for {NAMES[letter]} here, so {known[letter]} was passed over."
         for letter in NAMES
         if letter in known and known[letter] != 1 and not any(letter in way.letters for way in ways)
-    ]
+    ] + list(dict.fromkeys(way.caution for way in ways if way.caution))
 
 
 def find(framework: str) -> str:

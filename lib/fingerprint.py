@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.sources import Library, Module, essence, globals_used, imports, references, wordless
+from lib.sources import Library, Module, essence, globals_used, references, wordless
 
 LIB = Path(__file__).resolve().parent
 INSTALLED = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib"))
@@ -49,26 +49,6 @@ def canonical(choices, what: str = "The configuration", follow: Callable[[Any], 
 def digest(*texts: str) -> str:
     """The first 16 hexadecimal digits of a SHA-256."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
-
-
-def of_modules(*names: str) -> dict[str, str]:
-    """Digests of modules of ``lib``, each whole, and of all modules of ``lib`` that they import in turn.
-
-    Comments, docstrings, type hints and the wording of errors do not count. Versions of other
-    packages do not either: requirements.txt pins them.
-    """
-    library, found, waiting = Library(LIB), {}, list(names)
-    while waiting:
-        name = waiting.pop()
-        if name not in found and (file := library.file(name)):
-            tree = wordless(file.read_text(encoding="utf-8"))
-            found[name] = digest(essence(tree))
-            waiting += [
-                parent
-                for _, target in imports(tree, library.module(name).package)
-                for parent in library.parents(target)
-            ]
-    return found
 
 
 def of_function(function: Callable) -> dict[str, str]:

@@ -229,17 +229,26 @@ def provenance(configuration: dict, seconds: float) -> dict:
     from lib.profiling import machine  # here, because reading a record needs no torch
     from lib.training import fastest_device
 
-    words = [Path(word).name if os.path.isabs(word) else word for word in sys.argv]  # folders are this machine's own
-    command = "notebook" if words[0].startswith("ipykernel") else " ".join(words)
     return {
         "device": configuration.get("device") or fastest_device(),
         "machine": machine(),
         "versions": {"numpy": np.__version__, "pandas": pd.__version__},
         "seeds": configuration.get("seeds", configuration.get("seed")),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": command,
+        "command": _command(),
         "seconds": round(seconds, 3),
     }
+
+
+def _command() -> str:
+    """What was started, if it is a program of the course; folders elsewhere are this machine's own."""
+    words = [Path(word).name if os.path.isabs(word) else word for word in sys.argv]
+    if words[0].startswith("ipykernel"):
+        return "notebook"
+    program, course = Path(sys.argv[0]).resolve(), Path(__file__).resolve().parents[1]
+    if not program.is_relative_to(course) or not program.is_file():
+        return "not a program of the course, which called it"
+    return " ".join([program.relative_to(course).as_posix(), *words[1:]])
 
 
 def _path(name: str, folder: Path | None = None) -> Path:

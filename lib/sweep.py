@@ -48,7 +48,8 @@ def sweep(
     """Train one run for every combination of the lists; return all their histories as one table.
 
     A run gives the numbers that ``lib.training.train`` gives for its settings, to the
-    accuracy of the arithmetic. Runs with one seed share initial weights and the order of
+    accuracy of the arithmetic (where a model draws by itself, as with dropout, other numbers
+    are drawn). Runs with one seed share initial weights and the order of
     samples, whatever else differs between them, so that their differences are paired.
 
     Parameters

@@ -51,7 +51,8 @@ def train(
     budget : lib.recipe.Budget, optional
         How long.
     seed : int
-        Determines the initial weights and the order of samples.
+        Determines the initial weights and the order of samples. Not what a model draws by itself, as dropout does:
+        call ``torch.manual_seed`` first if that is to be the same again.
     evaluate_every : int, optional
         Iterations between evaluations; by default there is one after each epoch. The
         run is always evaluated before its first iteration and after its last one.

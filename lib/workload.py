@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, IterableDataset, default_collate
 from torch.utils.data import Dataset as TorchDataset
-from torch.utils.data import IterableDataset, default_collate
 
 from lib.data import SPLITS, Dataset
 from lib.models import initialized
@@ -184,7 +184,24 @@ def workload(
     else:
         made = (next_token if data.y_train.ndim > 1 else classification)(model, data, **more)
     made.check()
+    if made.loss is F.cross_entropy:
+        _check_classes(made)
     return made
+
+
+def _check_classes(made: Workload):
+    """One sentence if some label is no class of the model: compiled replicas count on it."""
+    inputs, _ = made.on(torch.device("cpu"), torch.get_default_dtype())["train"]
+    classes = initialized(made.model, 0)(inputs[:2]).shape[1]
+    for name in SPLITS:
+        labels = made.data.split(name)[1]
+        wrong = labels[(labels < 0) | (labels >= classes)]
+        if len(wrong):
+            raise ValueError(
+                f"{made.data.name} has the label {wrong.flat[0]} among its {name} samples, but the model has "
+                f"{classes} outputs, for the classes 0 to {classes - 1}; number the classes from 0, and leave samples "
+                f"without a class out."
+            )
 
 
 def _arrays(split: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -193,6 +210,10 @@ def _arrays(split: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
         raise TypeError(f"{name} is a stream, which has no N to count epochs in; put its samples into tensors first.")
     if torch.is_tensor(split) or isinstance(split, np.ndarray):
         raise TypeError(f"{name} has inputs and no targets; give both, as in (inputs, targets).")
+    if isinstance(split, DataLoader):
+        raise TypeError(f"{name} is a DataLoader; give its dataset: batches are made by the recipe.")
+    if not hasattr(split, "__getitem__"):
+        raise TypeError(f"{name} is {split!r:.60}, but it must be a dataset, or (inputs, targets).")
     if not isinstance(split, tuple):
         if len(split) == 0:
             raise ValueError(f"{name} has a split without samples; leave it out.")

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, SubsetRandomSampler, TensorDataset, WeightedRandomSampler
 
 from lib import catalog
 from lib.advise import __main__ as command
@@ -23,6 +23,7 @@ from lib.advise.subject import LINEAR, ROOT, OptimizerOf, Subject, random_state_
 from lib.experiments import advised
 from lib.models import initialized, mlp
 from lib.noise_scale import gradient_moments
+from lib.recipe import Budget
 from lib.statistics import Interval
 from lib.workload import classification
 
@@ -440,6 +441,19 @@ class Named(torch.utils.data.Dataset):
         return {name: sample[name] for name in (*self.columns, "text")}
 
 
+def loader(sampler, **how) -> DataLoader:
+    return DataLoader(TensorDataset(*classes()), 8, sampler=sampler, **how)
+
+
+def test_a_loader_of_some_samples_is_about_these():
+    x, y = classes()
+    few = Subject(small(), loader(SubsetRandomSampler([5, 7, 11]), drop_last=True), None, "sgd", None)
+    few.fetch(lambda: True)
+    assert few.num_samples == 3 and few.drop_last
+    assert sorted(map(tuple, few.pool[0].tolist())) == sorted(map(tuple, x[[5, 7, 11]].tolist()))
+    assert not Subject(small(), loader(None), None, "sgd", None).drop_last
+
+
 @pytest.mark.parametrize(
     "call, sentence",
     [
@@ -454,6 +468,9 @@ class Named(torch.utils.data.Dataset):
         (lambda: advise(small().requires_grad_(False), classes(), seconds=1.0), "no weights that are trained"),
         (lambda: advise(small(), classes(), lambda o, t: (o[:, 0] - t) ** 2, seconds=1.0), r"tensor of shape \(32,\)"),
         (lambda: advise(small(), classes(), budget=10, seconds=1.0), "lib.recipe.Budget"),
+        (lambda: advise(small(), classes(), batch_size=0, seconds=1.0), "batch_size is 0"),
+        (lambda: advise(small(), classes(), budget=Budget(epochs=0), seconds=1.0), "epochs is 0"),
+        (lambda: advise(small(), loader(WeightedRandomSampler([0.5] * 400, 900)), seconds=1.0), "900 samples an epoch"),
     ],
 )
 def test_bad_input_gets_a_sentence(clock, call, sentence):

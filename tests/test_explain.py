@@ -203,6 +203,12 @@ def test_packed_rows_are_named_when_texts_do_not_fit():
     )
 
 
+def test_packing_is_named_even_where_something_fits():
+    explained = explain(489, 8_861, framework="trl")
+    assert explained.found and "TRL counts packed rows as samples" in str(explained)
+    assert "TRL" not in "".join(explain(489, 8_861).notes)
+
+
 def test_what_would_have_to_differ_is_named():
     explained = explain(40, 10_000, batch_size=500, accumulation_steps=1, epochs=3, world_size=1, framework="torch")
     assert explained.differs[0].startswith("If epochs were 2, not 3: 40 = 2 × 20")

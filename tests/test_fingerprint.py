@@ -11,7 +11,7 @@ import pytest
 
 from lib import fingerprint
 from lib.experiments import advised
-from lib.fingerprint import LIB, canonical, of_function, of_modules
+from lib.fingerprint import LIB, canonical, of_function
 from lib.sources import Library
 
 EXPERIMENT = '''
@@ -126,21 +126,6 @@ def test_code_on_the_line_of_a_docstring_counts(load):
     assert of_function(load(text.format(1))) != of_function(load(text.format(2)))
     text = 'def experiment(x): "Words"; return "# no comment {}"\n'
     assert of_function(load(text.format(1))) != of_function(load(text.format(2)))
-
-
-def test_modules_behind_a_module_count(copied_lib):
-    before = of_modules("lib.training")
-    assert {"lib.data", "lib.models", "lib.plan", "lib.sampling", "lib.training"} <= before.keys()
-    assert "lib.sweep" not in before and "lib.figures" not in before
-    path = copied_lib / "sampling.py"
-    path.write_text(path.read_text(encoding="utf-8") + "\n# only words\n", encoding="utf-8")
-    assert of_modules("lib.training") == before
-    path.write_text(
-        path.read_text(encoding="utf-8").replace("permutation(num_samples)", "permutation(num_samples)[::-1]"),
-        encoding="utf-8",
-    )
-    after = of_modules("lib.training")
-    assert [name for name in before if before[name] != after[name]] == ["lib.sampling"]
 
 
 def test_a_function_of_lib_itself():

@@ -6,6 +6,7 @@ import shutil
 import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,8 @@ from lib.models import logistic
 from lib.records import Record, load, remember, save
 from lib.training import train
 from lib.workload import classification
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -269,7 +272,9 @@ def test_several_tables_and_the_provenance(folder):
 @pytest.mark.parametrize(
     "words, command",
     [
-        (["/home/someone/lesson.py", "--seeds", "5", "/data/here.txt"], "lesson.py --seeds 5 here.txt"),
+        ([str(ROOT / "lib/experiments/long.py"), "make", "/data/a.txt"], "lib/experiments/long.py make a.txt"),
+        (["/home/someone/lesson.py", "--seeds", "5"], "not a program of the course, which called it"),
+        (["-c"], "not a program of the course, which called it"),
         (["/usr/lib/ipykernel_launcher.py", "-f", "kernel-1.json"], "notebook"),
     ],
 )

@@ -160,6 +160,24 @@ def test_datasets_that_cannot_be_stacked_get_one_sentence(given, words):
         workload(nn.Linear(6, 3), given)
 
 
+@pytest.mark.parametrize("label", [3, -1, -100])
+@pytest.mark.parametrize("split", [0, 1, 2])
+def test_a_label_that_is_no_class_gets_one_sentence(label, split):
+    """In PyTorch's loss it may raise or be passed over; a compiled replica would write beside its memory."""
+    splits = [samples() for _ in range(3)]
+    splits[split][1][-1] = label
+    with pytest.raises(ValueError, match=f"the label {label} among its .* samples, but the model has 3 outputs"):
+        workload(nn.Linear(6, 3), *splits)
+
+
+def test_a_loader_is_no_dataset():
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*samples()))
+    with pytest.raises(TypeError, match="is a DataLoader; give its dataset"):
+        workload(nn.Linear(6, 3), loader)
+    with pytest.raises(TypeError, match="is None, but it must be a dataset"):
+        workload(nn.Linear(6, 3), None)
+
+
 def test_a_loss_that_is_no_mean_gets_one_sentence():
     with pytest.raises(ValueError, match="it must be one number"):
         workload(

@@ -11,7 +11,7 @@ from lib.advise.noise import noise_along
 from lib.advise.report import Advice, facts
 from lib.advise.stopwatch import Slice, Stopwatch
 from lib.advise.subject import Subject, check_batch_size, is_out_of_memory, random_state_kept
-from lib.recipe import Budget, number
+from lib.recipe import Budget, Recipe, number
 
 USUAL = 64  # batch size of the short runs where none is given
 SHARES = {
@@ -60,6 +60,8 @@ def advise(
         Of an hour of the machine.
     device : str, optional
         By default where the model is.
+    seed : int
+        Of the samples that are drawn, and of what the model draws itself.
 
     Returns
     -------
@@ -102,7 +104,9 @@ def seen(
         with random_state_kept(), torch.enable_grad():
             torch.manual_seed(seed)
             subject = Subject(model, data, loss, optimizer, device)
-            present = check_batch_size(batch_size or subject.batch_size, subject.num_samples)
+            present = check_batch_size(subject.batch_size if batch_size is None else batch_size, subject.num_samples)
+            if budget.seconds is None:
+                budget.plan(Recipe(present or 1), subject.num_samples)  # a budget that no run can have is said at once
             subject.fetch(stopwatch.slice("Fetching samples", SHARES["fetch"]).has, seed)
             return _measured(subject, stopwatch, present, budget, price, seed), subject
     finally:

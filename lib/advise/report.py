@@ -114,7 +114,7 @@ class Advice:
         """The plan of the training budget at a batch size, accumulated where it does not fit."""
         assert self.speed is not None
         micro, accumulated = combine.micro_batches(batch_size, self.speed.fits)
-        recipe = Recipe(micro, accumulation_steps=accumulated)
+        recipe = Recipe(micro, accumulation_steps=accumulated, drop_last=self.facts["drop_last"])
         budget, num_samples = self.budget, self.facts["num_samples"]
         if budget.seconds is not None:
             if self.speed.overhead is None:
@@ -353,6 +353,7 @@ def facts(subject: Subject) -> dict:
     return {
         "title": title,
         "num_samples": subject.num_samples,
+        "drop_last": subject.drop_last,
         "optimizer": subject.optimizer.name,
         "rule": subject.optimizer.rule,
     }

@@ -2,7 +2,7 @@
 
 import copy
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, IterableDataset, default_collate
+from torch.utils.data import DataLoader, IterableDataset, SubsetRandomSampler, default_collate
 
 from lib.checks import whole_number
 from lib.devices import synchronize
@@ -37,6 +37,8 @@ class Subject:
         Samples on the device, all of them or, of many, a random part.
     batch_size : int or None
         The present batch size, where it is known.
+    drop_last : bool
+        Whether the user's loader drops a smaller last batch.
     """
 
     def __init__(self, model: nn.Module, data: Any, loss: Callable | None, optimizer: Any, device: str | None):
@@ -49,6 +51,7 @@ class Subject:
         self.augment = workload.augment if workload else None
         self.loss, self.mine = loss, model
         self.batch_size: int | None = None
+        self.drop_last = False
         parameters = [p for p in model.parameters() if p.requires_grad]
         if not parameters:
             raise ValueError("model has no weights that are trained; set requires_grad where something should learn.")
@@ -68,8 +71,10 @@ class Subject:
     def _samples(self, data: Any) -> "Samples":
         """How rows of the user's data become tensors."""
         collate: Callable = default_collate
+        rows: Sequence[int] | None = None
         if isinstance(data, DataLoader):
             self.batch_size = data.batch_size or getattr(data.batch_sampler, "batch_size", None)
+            self.drop_last, rows = data.drop_last, _rows_of(data)
             data, collate = data.dataset, data.collate_fn
         if isinstance(data, IterableDataset) or (not hasattr(data, "__getitem__") and not isinstance(data, tuple)):
             raise TypeError(
@@ -87,7 +92,8 @@ class Subject:
             return Samples(range(len(data[0])), lambda rows: tuple(_tensor(part)[rows] for part in data))
         if hasattr(data, "with_format"):  # datasets.Dataset: a view of its own, so that yours keeps its format
             data = data.with_format("torch")
-        return Samples(range(len(data)), lambda rows: collate([data[int(row)] for row in rows]))
+        places = range(len(data)) if rows is None else rows
+        return Samples(range(len(places)), lambda rows: collate([data[int(places[int(row)])] for row in rows]))
 
     def fetch(self, more: Callable[[], bool], seed: int = 0):
         """Fetch a pool of samples, at random, in growing parts while there is time, and put it on the device."""
@@ -209,6 +215,19 @@ class Subject:
     def synchronize(self):
         """Wait for the device."""
         synchronize(self.device)
+
+
+def _rows_of(loader: DataLoader) -> Sequence[int] | None:
+    """Which samples of its dataset a loader visits once an epoch; None for all of them."""
+    sampler = loader.sampler
+    if isinstance(sampler, SubsetRandomSampler):
+        return list(sampler.indices)
+    if getattr(sampler, "replacement", False):
+        raise ValueError(
+            f"data draws its {len(sampler):,} samples an epoch with replacement (by {type(sampler).__name__}), but "  # type: ignore[arg-type]
+            f"advice is about epochs that visit each sample once; give the dataset itself."
+        )
+    return None
 
 
 class Samples:

@@ -68,6 +68,8 @@ class Way:
         or ("part", 5) for a fifth; each as the framework rounds.
     version : str
         Other than the version in ``FRAMEWORKS``.
+    caution : str
+        A sentence on what may count otherwise, for whoever names the framework.
     """
 
     framework: str
@@ -78,6 +80,7 @@ class Way:
     usual: dict[str, int] = field(default_factory=dict)
     held_out: tuple[str, float] | None = None
     version: str = ""
+    caution: str = ""
 
     @property
     def about(self) -> Framework:

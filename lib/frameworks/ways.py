@@ -48,7 +48,8 @@ def _best_known() -> Iterator[Way]:
     split = {**shown, "steps of a prepared scheduler": ITERATIONS}
     yield Way("accelerate", {**accelerate, "batch_size": "BW"}, split, given={"split_batches": True})
     texts = {"lengths" if name == "num_samples" else name: letter for name, letter in TRAINER.items()}
-    yield Way("trl", texts, {"global_step": ITERATIONS}, {"global_step": "max_steps"})
+    packed = "With packing=True, TRL counts packed rows as samples: there are fewer rows than texts."
+    yield Way("trl", texts, {"global_step": ITERATIONS}, {"global_step": "max_steps"}, caution=packed)
     yield replace(trainer, framework="sentence-transformers")
     yield replace(trainer, framework="sentence-transformers", given={"dataloader_drop_last": True})
 

@@ -41,6 +41,7 @@ def _as_data(way: Way) -> dict:
         "constants": {name: value for name, value in way.constants.items() if name in CONSTANTS},
         "held_out": way.held_out,
         "takes_parts": takes_parts(way),
+        "caution": way.caution,
         "shows": [{"label": label, **shown._asdict(), "uses": shown.uses} for label, shown in way.shows.items()],
     }
 

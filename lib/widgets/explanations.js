@@ -143,7 +143,8 @@ export function explain(shown, known, framework, table) {
     && !ways.some(way => way.letters.includes(letter))) : [];
   return { found, asked: said ? `Or it was asked for: ${said}.` : "",
     differs: found.length ? [] : differences(shown, known, ways, named, table),
-    notes: unplaced.map(letter => `${ways[0].name} has no place for ${NAMES[letter]} here, so ${known[letter]} was passed over.`) };
+    notes: [...unplaced.map(letter => `${ways[0].name} has no place for ${NAMES[letter]} here, so ${known[letter]} was passed over.`),
+      ...new Set(named ? ways.map(way => way.caution).filter(Boolean) : [])] };
 }
 
 // The explanation as Python prints it.
@@ -153,7 +154,8 @@ export function lines(shown, { found, asked, differs, notes }, most = 5) {
     said.push(because, ...sources.slice(0, most).map(source => `  ${source.text()}`));
     if (sources.length > most) said.push(`  Also: ${[...new Set(sources.slice(most).map(({ name }) => name))].join(", ")}.`);
   }
-  if (found.length > most) said.push(`${comma(found.length - most)} more configurations give ${comma(shown)}, less likely ones.`);
+  const more = found.length - most;
+  if (more > 0) said.push(`${comma(more)} more ${more === 1 ? "configuration gives" : "configurations give"} ${comma(shown)}, less likely.`);
   if (!found.length) said.push(`Nothing that is known here gives ${comma(shown)} with these numbers.`, ...differs);
   return [...said, ...(asked ? [asked] : []), ...notes];
 }

@@ -65,7 +65,8 @@ def batch_of_texts(padding: pd.Series | None = None, packed: float | None = None
         alt=f"Four bars, the places of a batch, tokens and padding. Padding: {', '.join(told)}; for the packed rows "
         f"documents longer than a row were cut.",
         caption=f"Padding, documents in random order: {percent(padding[1])} of a batch of one, "
-        f"{percent(padding[8])} of 8, {percent(padding[128])} of 128. Packed into rows, what is longer than a row cut off: {percent(packed)}.",
+        f"{percent(padding[8])} of 8, {percent(padding[128])} of 128. Packed into rows, what is longer than a row "
+        f"cut off: {percent(packed)}.",
         data=padding.rename("padding").rename_axis("batch size").reset_index(),
     )
 

@@ -62,9 +62,11 @@ def batch_of_texts(padding: pd.Series | None = None, packed: float | None = None
         )
     return Shown(
         figure,
-        alt=f"Four bars, the places of a batch, tokens and padding. Padding: {', '.join(told)}.",
+        alt=f"Four bars, the places of a batch, tokens and padding. Padding: {', '.join(told)}; for the packed rows "
+        f"documents longer than a row were cut.",
         caption=f"Padding, documents in random order: {percent(padding[1])} of a batch of one, "
-        f"{percent(padding[8])} of 8, {percent(padding[128])} of 128. Packed into rows: {percent(packed)}.",
+        f"{percent(padding[8])} of 8, {percent(padding[128])} of 128. Packed into rows, what is longer than a row "
+        f"cut off: {percent(packed)}.",
         data=padding.rename("padding").rename_axis("batch size").reset_index(),
     )
 
@@ -139,7 +141,7 @@ TARGETS = {"bigram": "to a high loss", "lower": "to a lower loss"}
 
 
 def tokens_in_a_batch(fits: pd.DataFrame | None = None) -> Shown:
-    """Lesson 16: where does a larger batch stop to pay?
+    """Lesson 16: where does a larger batch stop paying?
 
     Parameters
     ----------
@@ -148,7 +150,7 @@ def tokens_in_a_batch(fits: pd.DataFrame | None = None) -> Shown:
         ``tokens`` (the critical batch size), ``low`` and ``high``.
     """
     figure, axis = board(1.95)
-    write(axis, 0.05, 1.8, "where larger batches stop to pay, in tokens")
+    write(axis, 0.05, 1.8, "where larger batches stop paying, in tokens")
     first, last = 32, 16_384
 
     def place(tokens: float) -> float:
@@ -167,7 +169,7 @@ def tokens_in_a_batch(fits: pd.DataFrame | None = None) -> Shown:
         return Shown(
             figure,
             alt="Two empty lines above an axis of tokens in a batch, one for a high loss and one for a lower loss. "
-            "Where on them larger batches stop to pay is left open.",
+            "Where on them larger batches stop paying is left open.",
             caption="How many tokens should a batch have? And is it the same number for as long as a run lasts? This "
             "lesson measures two moments.",
         )
@@ -189,6 +191,6 @@ def tokens_in_a_batch(fits: pd.DataFrame | None = None) -> Shown:
         f"for the lower loss, each with the fits from other batch sizes around it.",
         caption=f"The critical batch size grew from {found.loc['bigram', 'tokens']:,.0f} to "
         f"{found.loc['lower', 'tokens']:,.0f} tokens as the loss fell: {np.min(ratio):.1f} to {np.max(ratio):.1f} "
-        f"times, by which batch sizes it was fitted to (dots; bands: 95 % intervals).",
+        f"times, depending on the batch sizes it was fitted to (dots; bands: 95 % intervals).",
         data=fits[["target", "sizes", "tokens", "low", "high"]],
     )

@@ -17,6 +17,7 @@ from lib.experiments.verdicts import CLAIMS, NAMES, Cell, Claim, Runs, law
 from lib.experiments.verdicts import matrix as judged
 from lib.figures import Shown
 from lib.long_records import LongRecord
+from lib.statistics import Interval
 
 
 @cache
@@ -75,6 +76,17 @@ def _matrix_cell(cell: Cell | None, measured: bool) -> str:
 def anchor(cell: Cell) -> str:
     """Where the effects of a cell stand on the page."""
     return f"travel-{cell.workload}-{cell.claim.name}"
+
+
+def found(claim: str, workload: str) -> dict[str, tuple[Interval, str]]:
+    """The effect of a claim on a workload and its verdict, by the name of the condition."""
+    cell = next(each for each in cells() if (each.claim.name, each.workload) == (claim, workload))
+    return {condition.name: (condition.effect, verdict) for condition, verdict in cell.conditions}
+
+
+def verdicts(claim: str) -> dict[str, str]:
+    """The verdict of a claim on each workload where it makes sense."""
+    return {each.workload: each.verdict for each in cells() if each.claim.name == claim}
 
 
 def effects(workload: str) -> HTML:
@@ -207,21 +219,23 @@ def travels() -> Markdown:
 
 
 def _sentences(claim: Claim, link: str) -> str:
-    """A line of verdicts, and below it a line each for what separates conditions, for the reason, for what is open."""
+    """A line of verdicts, and below it what was measured, what separates conditions, the reason, and what is open."""
     here = [cell for cell in cells() if cell.claim is claim]
     by: dict[str, list[str]] = {}
     for cell in here:
         by.setdefault(cell.verdict, []).append(SHORT[cell.workload])
     where = "; ".join(f"*{verdict}* on {listed(names)}" for verdict, names in by.items())
     below = [separated(cell) for cell in here if cell.verdict == "holds only if"]
-    below += [sentence for sentence in (why(claim, here, runs()), still_open(here)) if sentence]
+    below += [sentence for sentence in (why(claim, here, runs()), *still_open(here)) if sentence]
+    measured, claimed = claim.effect.replace(" -", " −").split("; ")
+    below.insert(0, f"Measured: {measured}. {claimed.capitalize()}.")
     return "\n".join([f"- **{claim.says}**{link}: {where or 'not measured'}.", *(f"  - {line}" for line in below)])
 
 
 def separated(cell: Cell) -> str:
     """Under which conditions a claim holds on a workload, and under which it fails."""
     names = {
-        verdict: listed([condition.name for condition, each in cell.conditions if each == verdict])
+        verdict: "; ".join(condition.name for condition, each in cell.conditions if each == verdict)
         for verdict in ("holds", "does not hold")
     }
-    return f"On {SHORT[cell.workload]} it holds with {names['holds']}. It fails with {names['does not hold']}."
+    return f"On {SHORT[cell.workload]} it holds with: {names['holds']}. It fails with: {names['does not hold']}."

@@ -58,8 +58,9 @@ class Again:
         return chance_of_catching(self.num_runs, len(self.runs), max(1, round(share * self.num_runs)))
 
     def __str__(self) -> str:
+        were = "was" if len(self.runs) == 1 else "were"
         return (
-            f"{self.num_runs:,} runs, recorded, of which {len(self.runs):,} were run again here and agree. "
+            f"{self.num_runs:,} runs, recorded, of which {len(self.runs):,} {were} run again here and agree. "
             f"Had one of all runs been wrong, this would have shown it with probability "
             f"{self.chance_of_catching():.1%}; had every tenth been, with {self.chance_of_catching(0.1):.1%}."
         )

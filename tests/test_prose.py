@@ -71,6 +71,25 @@ def test_no_picture_is_pasted_into_a_page(page):
     assert "attachment:" not in page.read_text(encoding="utf-8")
 
 
+def answers_in_the_open(text):
+    """Cells of *Check yourself* that print below questions which a reader has not answered yet."""
+    part = re.search(r"^## Check yourself\n(.*?)^## ", text, flags=re.MULTILINE | re.DOTALL)
+    cells = re.findall(r"^```\{code-cell\}.*?^```$", part[1] if part else "", flags=re.MULTILINE | re.DOTALL)
+    return [cell for cell in cells if "print(" in cell and not re.search("(hide|remove)-output", cell)]
+
+
+@pytest.mark.parametrize("md", sorted((ROOT / "lessons").glob("*.md")), ids=lambda path: path.name)
+def test_no_answer_stands_below_its_question(md):
+    assert answers_in_the_open(md.read_text(encoding="utf-8")) == []
+
+
+def test_an_answer_in_the_open_is_seen():
+    cell = "```{code-cell} ipython3\n:tags: [hide-input]\n\nprint(4)\n```"
+    assert answers_in_the_open(f"## Check yourself\n\n{cell}\n\n## Exercise\n") == [cell]
+    asserted = cell.replace("print(4)", "assert 2 + 2 == 4")
+    assert answers_in_the_open(f"{cell}\n## Check yourself\n\n{asserted}\n## Exercise\n{cell}\n") == []
+
+
 @pytest.mark.parametrize("md", sorted((ROOT / "lessons").glob("*.md")), ids=lambda path: path.name)
 def test_shape_of_a_lesson(md):
     text = md.read_text(encoding="utf-8")

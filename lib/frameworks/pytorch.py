@@ -145,6 +145,7 @@ def torch_iterable(
     traps=(
         "Nothing given means 1,000 epochs.",
         "The progress bar counts batches, global_step counts iterations.",
+        "With max_steps alone the bar of the last epoch has the iterations left as its total, and may run past it.",
         "limit_train_batches=1 is one batch, 1.0 is all of them.",
         "With two optimizers global_step rises by two for each batch.",
         "val_check_interval=0.25 of 7 batches validates after every batch, 7 times and not 4.",
@@ -182,11 +183,12 @@ def lightning(
         if value == 0:
             raise ValueError(f"{name} is 0, so the weights are never updated; use at least 1, or -1 for no limit.")
     limit = None if limit_train_batches == 1.0 and isinstance(limit_train_batches, float) else limit_train_batches
+    if isinstance(limit, float) and limit > 1 and limit.is_integer():
+        limit = int(limit)
     if isinstance(limit, float):
         if not 0 <= limit <= 1:
             raise ValueError(
-                f"limit_train_batches is {limit}, but a float is a share from 0.0 to 1.0; write a number of batches as "
-                f"a whole number."
+                f"limit_train_batches is {limit}, but it must be a share from 0.0 to 1.0 or a whole number of batches."
             )
         limit = int(TrainingPlan(**choices).batches_per_epoch * limit)
         if limit == 0:
@@ -201,11 +203,11 @@ def lightning(
         plan = TrainingPlan.for_iterations(max_steps, **choices)
     else:
         plan = TrainingPlan(epochs=max_epochs, max_iterations=None if max_steps == -1 else max_steps, **choices)
-    shows: dict[str, int | float | str] = {
-        "global_step": plan.total_iterations,
-        "progress bar": f"{plan.batches_per_epoch}/{plan.batches_per_epoch}",
-    }
-    return Answer(plan, shows, notes)
+    before = (plan.total_iterations - 1) // plan.iterations_per_epoch  # epochs; the next one's bar is left standing
+    at, of = plan.batches_after(plan.total_iterations) - before * plan.batches_per_epoch, plan.batches_per_epoch
+    if max_epochs in (None, -1):
+        of = min(of, max_steps - before * plan.iterations_per_epoch)
+    return Answer(plan, {"global_step": plan.total_iterations, "progress bar": f"{at}/{of}"}, notes)
 
 
 @framework(

@@ -6,10 +6,13 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 export TQDM_DISABLE := 1
-export SEEDS SUBMISSIONS ROSTER OUT KEEP
 export PYTHONDONTWRITEBYTECODE := 1
 
-# A path that the reader gives may hold any character: the shell takes it from the environment. ~ is not always expanded.
+# What the reader gives may hold any character: Make is kept from expanding a $, and the shell takes it from the
+# environment. ~ is not always expanded.
+GIVEN := PYTHON SEEDS SUBMISSIONS ROSTER OUT KEEP
+$(foreach name,$(GIVEN),$(if $(value $(name)),$(eval override $(name) := $$(value $(name)))))
+export $(GIVEN)
 given = "$${$(1)/\#\~\//$$HOME/}"
 
 LESSONS := $(wildcard lessons/*.md)
@@ -24,13 +27,13 @@ help:  ## this list
 install: .venv/installed  ## the environment in .venv, from the pinned requirements
 
 .venv/installed: requirements.txt constraints.txt pyproject.toml
-	@"$(PYTHON)" -c 'import sys; version = sys.version.split()[0]; sys.exit(not (3, 11) <= sys.version_info < (3, 15) and "This course needs Python 3.11 to 3.14; this is " + version + ". Give another one with: make PYTHON=python3.12 ...")'
-	test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	@$(call given,PYTHON) -c 'import sys; version = sys.version.split()[0]; sys.exit(not (3, 11) <= sys.version_info < (3, 15) and "This course needs Python 3.11 to 3.14; this is " + version + ". Give another one with: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(call given,PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 doctor:  ## is everything here that the course needs? a line each: OK, or what to do
-	@if test -x $(BIN)/python; then $(BIN)/python -m lib.doctor; else "$(PYTHON)" -m lib.doctor; fi
+	@if test -x $(BIN)/python; then $(BIN)/python -m lib.doctor; else $(call given,PYTHON) -m lib.doctor; fi
 
 book: _build/html/.up-to-date  ## execute the lessons and render _build/html
 	@$(BIN)/python tools/archive.py
@@ -64,9 +67,9 @@ endif
 fresh: .venv/installed  ## measure everything anew, keep nothing: do all verdicts hold? (SEEDS=other: with other seeds)
 	$(BIN)/python -m lib.experiments.long check
 	rm -rf .cache/fresh-records && mkdir -p .cache/fresh-records
-	$(if $(KEEP),cp $(call given,KEEP) .cache/fresh-records)
+	$(if $(KEEP),cp -- $(call given,KEEP) .cache/fresh-records)
 	EPOCH_RECORDS="$$PWD/.cache/fresh-records" $(BIN)/python tools/twins.py run $(shell grep -l lib.experiments lessons/*.md)
-	@cd .cache/fresh-records && echo "Records of this run:" && ls *.json
+	@cd .cache/fresh-records && echo "Records of this run:" && ls -- *.json
 
 records: .venv/installed  ## the records that take too long for a page; stopped, it goes on where it was
 	env -u TQDM_DISABLE $(BIN)/python -m lib.experiments.long make
@@ -83,7 +86,7 @@ bench: .venv/installed  ## the engine against other ways to train, into the appe
 FRAMEWORKS := .venv-frameworks/bin/python
 
 .venv-frameworks/installed: requirements-frameworks.txt constraints-frameworks.txt
-	test -x $(FRAMEWORKS) || $(PYTHON) -m venv .venv-frameworks
+	test -x $(FRAMEWORKS) || $(call given,PYTHON) -m venv .venv-frameworks
 	$(FRAMEWORKS) -m pip install --disable-pip-version-check -q -r requirements-frameworks.txt
 	$(FRAMEWORKS) -m pip install --disable-pip-version-check -q --no-deps xgboost==3.2.0
 	@touch $@
@@ -93,17 +96,17 @@ test-frameworks: .venv-frameworks/installed  ## lib/frameworks against the runni
 	$(FRAMEWORKS) -m tests.frameworks $(if $(ALL),--all)
 
 canary:  ## the same with the newest release of each framework; reports what differs and never fails
-	test -x .venv-canary/bin/python || $(PYTHON) -m venv .venv-canary
+	test -x .venv-canary/bin/python || $(call given,PYTHON) -m venv .venv-canary
 	sed -n 's/==.*//p' requirements-frameworks.txt > .venv-canary/newest.txt
 	-.venv-canary/bin/python -m pip install --disable-pip-version-check -q --upgrade -r .venv-canary/newest.txt
 	-.venv-canary/bin/python -m pip install --disable-pip-version-check -q --upgrade --no-deps xgboost
 	.venv-canary/bin/python -m tests.frameworks --canary
 
 release: .venv/installed  ## a homework for students and for Gradescope: make release HW=hw01
-	$(BIN)/python -m grading.release $(or $(HW),$(error say which homework: make release HW=hw01)) $(if $(ROSTER),--roster $(call given,ROSTER))
+	$(BIN)/python -m grading.release $(or $(HW),$(error say which homework: make release HW=hw01)) $(if $(ROSTER),--roster=$(call given,ROSTER))
 
 grade: .venv/installed  ## a folder of submissions: make grade HW=hw01 SUBMISSIONS=dir ROSTER=roster.csv OUT=dir
-	env -u TQDM_DISABLE $(BIN)/python -m grading.grade $(or $(HW),$(error say which homework: HW=hw01)) $(if $(SUBMISSIONS),$(call given,SUBMISSIONS),$(error say where the submissions are: SUBMISSIONS=dir)) $(if $(OUT),$(call given,OUT),$(error say where the grades go: OUT=dir)) $(if $(ROSTER),--roster $(call given,ROSTER)) $(GRADE)
+	env -u TQDM_DISABLE $(BIN)/python -m grading.grade $(if $(ROSTER),--roster=$(call given,ROSTER)) $(GRADE) -- $(or $(HW),$(error say which homework: HW=hw01)) $(if $(SUBMISSIONS),$(call given,SUBMISSIONS),$(error say where the submissions are: SUBMISSIONS=dir)) $(if $(OUT),$(call given,OUT),$(error say where the grades go: OUT=dir))
 
 bench-grading: .venv/installed  ## CPU time of a graded submission against otter-grader's, side by side; wants a quiet machine
 	$(BIN)/python -m bench.grading

@@ -3,10 +3,12 @@
 The frameworks themselves run in tests/frameworks (``make test-frameworks``).
 """
 
+import dataclasses
 import doctest
 import importlib
 import inspect
 import math
+import random
 import re
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from torch.optim import lr_scheduler
 import lib.frameworks
 from lib.frameworks import FRAMEWORKS, SCHEDULERS, steps_in
 from lib.frameworks.schedulers import UNITS, warmup_iterations
+from lib.loading import Loader, Stream
 from lib.plan import TAILS, TrainingPlan
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,7 +44,15 @@ KNOWN = [  # (framework, arguments, iterations, what it shows)
     ("lightning", dict(num_samples=1_000, batch_size=10, limit_train_batches=30, max_epochs=1), 30, {}),
     ("lightning", dict(num_samples=25, batch_size=4, limit_train_batches=0.5, max_epochs=1), 3, {}),
     ("lightning", dict(num_samples=26, batch_size=4, accumulate_grad_batches=3, max_epochs=2, devices=2), 4, {}),
-    ("lightning", dict(num_samples=25, batch_size=4, max_epochs=9, max_steps=10), 10, {}),
+    (
+        "lightning",
+        dict(num_samples=25, batch_size=4, limit_train_batches=2.0, max_epochs=3),
+        6,
+        {"progress bar": "2/2"},
+    ),
+    ("lightning", dict(num_samples=25, batch_size=4, max_epochs=9, max_steps=10), 10, {"progress bar": "3/7"}),
+    ("lightning", dict(num_samples=25, batch_size=4, max_steps=10), 10, {"progress bar": "3/3"}),
+    ("lightning", dict(num_samples=25, accumulate_grad_batches=3, max_steps=2), 2, {"progress bar": "6/2"}),
     ("transformers", dict(num_samples=100, num_train_epochs=1), 13, {"global_step": 13}),
     ("transformers", dict(num_samples=100, gradient_accumulation_steps=4), 12, {}),
     ("transformers", dict(num_samples=100, gradient_accumulation_steps=4, num_train_epochs=2.5), 10, {"epoch": 2.6154}),
@@ -80,7 +91,11 @@ KNOWN = [  # (framework, arguments, iterations, what it shows)
     ("sklearn-kmeans", dict(num_samples=1_000, batch_size=300, max_iter=10), 33, {"n_steps_": 33}),
     ("xgboost", dict(num_samples=90, num_class=3), 10, {"trees": 30}),
     ("xgboost", dict(num_samples=90, num_class=3, num_parallel_tree=4), 10, {"trees": 120}),
+    ("xgboost", dict(num_samples=90, num_class=2), 10, {"trees": 20}),
+    ("xgboost", dict(num_samples=90), 10, {"trees": 10}),
     ("lightgbm", dict(num_samples=90, num_class=3, num_boost_round=10), 10, {"num_trees()": 30}),
+    ("lightgbm", dict(num_samples=90, num_class=2, num_boost_round=5), 5, {"num_trees()": 10}),
+    ("lightgbm", dict(num_samples=90), 100, {"num_trees()": 100}),
     ("catboost", dict(num_samples=90, iterations=10), 10, {"tree_count_": 10}),
     (
         "deepspeed",
@@ -99,13 +114,21 @@ KNOWN = [  # (framework, arguments, iterations, what it shows)
     ("litgpt", dict(num_samples=64, global_batch_size=18, micro_batch_size=4, epochs=1), 4, {}),
     ("ignite", dict(num_samples=7, epoch_length=3, max_epochs=4), 12, {"state.epoch": 4}),
     ("skorch", dict(num_samples=200, max_epochs=1), 2, {}),
+    ("skorch", dict(num_samples=101, max_epochs=1, train_split=0.2, batch_size=20), 4, {}),
     ("fastai", dict(num_samples=40, bs=4, n_acc=10, n_epoch=2), 6, {"train_iter": 20}),
     ("timm", dict(num_samples=1_000, batch_size=100, grad_accum_steps=4, epochs=2), 6, {"updates_per_epoch": 3}),
     ("pyg", dict(num_seeds=45, batch_size=10), 5, {}),
     ("spacy", dict(num_samples=10, size=4, max_epochs=3, accumulate_gradient=2), 9, {"step": 8}),
     ("spacy", dict(num_samples=10, size=4, max_steps=8), 9, {"step": 8}),
+    ("spacy", dict(num_samples=10, size=4, max_epochs=-1, max_steps=8), 9, {"step": 8}),
     ("gensim", dict(num_words=1_000), 5_000, {"raw words": 5_000}),
     ("megatron", dict(micro_batch_size=4, global_batch_size=64, train_samples=10_000, data_parallel_size=2), 156, {}),
+    (
+        "megatron",
+        dict(micro_batch_size=8, global_batch_size=32, train_samples=400, rampup_batch_size=(8, 8, 100)),
+        17,
+        {"consumed_train_samples": 376},
+    ),
     ("torchtitan", dict(), 10_000, {"tokens": 8 * 2_048 * 10_000}),
     ("nanogpt", dict(max_iters=600_000), 600_001, {"tokens": 491_520 * 600_001}),
     ("sb3-ppo", dict(total_timesteps=1_000, n_steps=64, batch_size=16, n_epochs=3), 192, {"_n_updates": 48}),
@@ -201,6 +224,34 @@ def test_versions_are_the_pinned_ones():
         ("trl", dict(lengths=[3], packing=True, packing_strategy="tight"), ValueError, "must be one of bfd"),
         ("sb3-dqn", dict(total_timesteps=50), ValueError, "never updated"),
         ("megatron", dict(micro_batch_size=4, global_batch_size=6, train_iters=2), ValueError, "must be a multiple"),
+        ("megatron", dict(micro_batch_size=4, global_batch_size=8, train_samples=7), ValueError, "train_samples is 7"),
+        ("deepspeed", dict(num_samples=9, train_batch_size=1, world_size=2), ValueError, "train_batch_size is 1"),
+        ("keras", dict(num_samples=9, steps_per_epoch=0), ValueError, "steps_per_epoch is 0"),
+        ("keras", dict(num_samples=9, epochs=3, initial_epoch=3, steps_per_epoch=2), ValueError, "epochs is 3"),
+        ("keras", dict(num_samples=3, validation_split=0.9), ValueError, "validation_split is 0.9"),
+        ("sb3-dqn", dict(total_timesteps=900, train_freq=0), ValueError, "train_freq is 0"),
+        ("sb3-dqn", dict(total_timesteps=900, gradient_steps=0), ValueError, "gradient_steps is 0"),
+        ("sb3-ppo", dict(total_timesteps=900, batch_size=1), ValueError, "batch_size is 1"),
+        ("sb3-ppo", dict(total_timesteps=900, n_steps=1), ValueError, "n_steps is 1"),
+        ("litgpt", dict(num_samples=9, micro_batch_size=0), ValueError, "micro_batch_size is 0"),
+        ("litgpt", dict(num_samples=9, epochs=1), ValueError, "micro_batch_size, rounded down, is 16"),
+        ("megatron", dict(micro_batch_size=0, train_iters=2), ValueError, "micro_batch_size is 0"),
+        ("accelerate", dict(num_samples=9, num_processes=0, split_batches=True), ValueError, "num_processes is 0"),
+        ("nanogpt", dict(world_size=0), ValueError, "world_size is 0"),
+        ("lightning", dict(num_samples=9, limit_train_batches=2.5), ValueError, "a share from 0.0 to 1.0"),
+        ("lightning", dict(num_samples=9, max_epochs=-1, max_steps=-1), ValueError, "the run has no end"),
+        ("lightning", dict(num_samples=9, max_epochs=0), ValueError, "max_epochs is 0"),
+        ("skorch", dict(num_samples=3), ValueError, "train_split is 5"),
+        ("skorch", dict(num_samples=9, train_split=0.99), ValueError, "train_split is 0.99"),
+        (
+            "sklearn-mlp",
+            dict(num_samples=9, early_stopping=True, validation_fraction=0.0),
+            ValueError,
+            "validation_fraction is 0.0",
+        ),
+        ("timm", dict(num_samples=9), ValueError, "so every batch is dropped; use a smaller batch_size."),
+        ("torchtitan", dict(global_batch_size=0), ValueError, "global_batch_size is 0"),
+        ("lightgbm", dict(num_samples=9, num_class=0), ValueError, "num_class is 0"),
     ],
 )
 def test_bad_arguments_get_one_sentence(key, arguments, error, words):
@@ -208,6 +259,56 @@ def test_bad_arguments_get_one_sentence(key, arguments, error, words):
         FRAMEWORKS[key].plan(**arguments)
     message = str(caught.value)
     assert words in message and "\n" not in message and message.endswith(".")
+
+
+def numbers_of(key, arguments):
+    """The framework's arguments that may be numbers, and the values at which such a rule breaks."""
+    size = next(iter(arguments.values()), 100)
+    more = size + 1 if isinstance(size, int) else 100
+    for name, default in ({name: None for name in FRAMEWORKS[key].arguments} | FRAMEWORKS[key].defaults).items():
+        if not isinstance(default, bool | str) and name not in ("lengths", "rampup_batch_size"):
+            yield name, (0, -1, 1, 2, more, 0.5, 2.0)
+
+
+def answered_or_refused(key, arguments):
+    """True if there is an answer; else the sentence must be one that a user of this framework can act upon."""
+    framework = FRAMEWORKS[key]
+    try:
+        assert framework.answer(**arguments).plan.total_iterations > 0, arguments
+        return True
+    except ValueError as error:
+        sentence = str(error)
+    words = set(re.findall(r"\w+", sentence))
+    assert words & set(framework.arguments), (arguments, sentence)
+    assert not words & (PLAN_WORDS - set(framework.arguments)), (arguments, sentence)
+    assert sentence.endswith(".") and "\n" not in sentence and "  " not in sentence
+    return False
+
+
+PLAN_WORDS = {field.name for of in (TrainingPlan, Loader, Stream) for field in dataclasses.fields(of)} - {"workers"}
+
+
+@pytest.mark.parametrize("key, given", [(key, given) for key, given, *_ in KNOWN], ids=lambda value: str(value)[:40])
+def test_each_number_is_answered_or_refused_in_own_words(key, given):
+    for name, values in numbers_of(key, given):
+        for value in values:
+            answered_or_refused(key, {**given, name: value})
+
+
+@pytest.mark.parametrize("key", FRAMEWORKS)
+def test_numbers_together_are_answered_or_refused_in_own_words(key):
+    draw, answered = random.Random(key), 0
+    known = [arguments for known, arguments, *_ in KNOWN if known == key]
+    for _ in range(300):
+        given = dict(draw.choice(known))
+        for name, values in numbers_of(key, given):
+            if draw.random() < 0.4:
+                given[name] = draw.choice([*values[2:5], draw.choice(values), 3, 5, 8])
+        for name, default in FRAMEWORKS[key].defaults.items():
+            if isinstance(default, bool) and draw.random() < 0.3:
+                given[name] = not default
+        answered += answered_or_refused(key, given)
+    assert 10 < answered < 300
 
 
 @settings(max_examples=200, deadline=None)
@@ -242,30 +343,71 @@ def test_yolov5_loop(num_samples, batch_size, epochs):
     assert FRAMEWORKS["yolov5"].plan(**arguments).total_iterations == updates
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.integers(1, 4), st.integers(1, 3), st.integers(0, 500), st.integers(1, 2_000))
-def test_megatron_ramp(first, steps, ramp_samples, train_samples):
-    """Its ramp and its way from samples to iterations (megatron-core 0.16.1, Megatron-LM's training.py)."""
-    start, increment, total = 8 * first, 8, 8 * (first + steps)
+def megatron_iterations(total, at_once, start, increment, ramp_samples, train_samples):
+    """Megatron's ramp and its way from samples to iterations (megatron-core 0.16.1, Megatron-LM's training.py).
+
+    Its assertions stand where it has them; with a ramp of no stage or no samples it divides by zero.
+    """
+    assert start > 0 and increment > 0 and ramp_samples >= 0 and total >= start and (total - start) % increment == 0
+    assert total % at_once == 0
+    per_increment = ramp_samples / ((total - start) // increment)
 
     def size(consumed):
-        if consumed > ramp_samples or ramp_samples == 0:
-            return total
-        return start + int(consumed / (ramp_samples / steps)) * increment
+        return total if consumed > ramp_samples else start + int(consumed / per_increment) * increment
 
+    size(0)
     iterations = consumed = 0
     while consumed <= ramp_samples and consumed <= train_samples:
         consumed, iterations = consumed + size(consumed), iterations + 1
     iterations += max(0, train_samples - consumed) // total
-    if ramp_samples == 0:
-        return
-    found = FRAMEWORKS["megatron"].plan(
-        micro_batch_size=8,
-        global_batch_size=total,
-        train_samples=train_samples,
-        rampup_batch_size=(start, increment, ramp_samples),
-    )
-    assert found.total_iterations == iterations
+    consumed = 0
+    for _ in range(iterations):  # the run itself
+        assert size(consumed) % at_once == 0
+        consumed += size(consumed)
+    return iterations
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    *(st.integers(1, 4), st.integers(1, 3), st.integers(1, 24), st.integers(0, 60), st.integers(-1, 9)),
+    *(st.integers(0, 500), st.integers(1, 2_000), st.sampled_from([1, 1, 4, 8])),
+)
+def test_megatron_ramp(micro, devices, start, increment, stages, ramp_samples, train_samples, unit):
+    """What Megatron takes is counted as it counts; what it refuses is refused."""
+    at_once = micro * devices
+    start, increment = start * unit, increment * unit // 4
+    total = -(-max(1, start + stages * increment) // at_once) * at_once
+    arguments = dict(micro_batch_size=micro, global_batch_size=total, data_parallel_size=devices)
+    arguments |= dict(train_samples=train_samples, rampup_batch_size=(start, increment, ramp_samples))
+    try:
+        iterations = megatron_iterations(total, at_once, start, increment, ramp_samples, train_samples)
+    except (AssertionError, ZeroDivisionError):
+        with pytest.raises(ValueError, match="rampup_batch_size"):
+            FRAMEWORKS["megatron"].plan(**arguments)
+    else:
+        assert FRAMEWORKS["megatron"].plan(**arguments).total_iterations == iterations
+
+
+@pytest.mark.parametrize(
+    "ramp, more, words",
+    [
+        ((16, 8, 100), dict(train_iters=9), "train_iters is 9"),
+        ((16, 20, 100), dict(train_samples=900), "the increment 20"),
+        ((4, 4, 100), dict(train_samples=900), "makes a batch of 4"),
+        ((16, 4, 100), dict(train_samples=900), "makes a batch of 20"),
+        ((64, 8, 100), dict(train_samples=900), "starts at 64"),
+        ((80, 8, 100), dict(train_samples=900), "starts at 80"),
+        ((16, 0, 100), dict(train_samples=900), "rampup_batch_size is 0"),
+        ((16, 8, 0), dict(train_samples=900), "rampup_batch_size is 0"),
+        ((16, 8), dict(train_samples=900), "a start, an increment and samples"),
+    ],
+)
+def test_what_megatron_refuses_of_a_ramp(ramp, more, words):
+    with pytest.raises(ValueError) as caught:
+        FRAMEWORKS["megatron"].plan(
+            micro_batch_size=4, data_parallel_size=2, global_batch_size=64, rampup_batch_size=ramp, **more
+        )
+    assert words in str(caught.value) and str(caught.value).endswith(".")
 
 
 def test_schedulers_name_frameworks():

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from grading.grade import parse
+
 ROOT = Path(__file__).resolve().parents[1]
 SAYS = """#!/bin/bash
 printf '%s\\n' "$@" "EPOCH_RECORDS=${EPOCH_RECORDS-}"
@@ -65,19 +67,55 @@ def test_help_lists_every_target_and_needs_nothing_but_awk(folder, tmp_path):
     assert listed == dict(re.findall(r"^([a-z-]+):.*?## (.*)$", text, re.MULTILINE)) and len(listed) == 20
 
 
-@pytest.mark.parametrize("name", ["submissions", "my submissions", "l'été  2026", 'the "best"', "a;b&c (1)", "-x", "~"])
-def test_paths_that_are_given_arrive_whole(folder, name):
-    arguments = [f"SUBMISSIONS={name}", f"OUT=out/{name}", f"ROSTER={name}.csv", "GRADE=--workers 2"]
-    done = folder.make("grade", "HW=hw01", *arguments)
+NAMES = ["submissions", "my submissions", "l'été  2026", 'the "best"', "a;b&c (1)", "-x", "~"]
+NAMES += ["cost $5", "$HOME", "$(HOME)", "$$", "#1 100%", "`ls`", r"a\b", "a=b", "*"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("where", ["on the command line", "in the environment"])
+def test_paths_that_are_given_arrive_whole(folder, name, where):
+    given = {"SUBMISSIONS": name, "OUT": f"-{name}", "ROSTER": f"{name}.csv"}
+    if where == "in the environment":
+        done = folder.make("grade", "HW=hw01", "GRADE=--workers 2", **given)
+    else:
+        done = folder.make("grade", "HW=hw01", "GRADE=--workers 2", *("=".join(pair) for pair in given.items()))
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()
-    first = said.index("grading.grade")
-    assert said[first + 1 : -1] == ["hw01", name, f"out/{name}", "--roster", f"{name}.csv", "--workers", "2"]
+    options = parse(said[said.index("grading.grade") + 1 : -1])
+    assert (options.homework, options.submissions, options.out) == ("hw01", Path(name), Path(f"-{name}"))
+    assert (options.roster, options.workers) == (Path(f"{name}.csv"), 2)
+
+
+@pytest.mark.parametrize("name", ["class.csv", "-x", "cost $5", "my class"])
+def test_a_roster_arrives_whole_at_a_release(folder, name):
+    said = folder.make("release", "HW=hw01", f"ROSTER={name}").stdout.splitlines()
+    assert said[-3:-1] == ["hw01", f"--roster={name}"]
+
+
+@pytest.mark.parametrize("name", ["my Pythons", "cost $5", "l'été", 'the "best"'])
+@pytest.mark.parametrize("target", ["install", "doctor", "test-frameworks", "canary"])
+def test_a_python_is_found_wherever_it_is(folder, tmp_path, name, target):
+    python = Folder.script(tmp_path / name / "python3", SAYS)
+    for wanted in ("requirements-frameworks.txt", "constraints-frameworks.txt"):
+        shutil.copy(ROOT / wanted, folder.path / wanted)
+    shutil.rmtree(folder.path / ".venv")
+    done = folder.make(target, f"PYTHON={python}")  # ends where the environment that it only talks of is missing
+    wanted = ["-m", "lib.doctor"] if target == "doctor" else ["-m", "venv"]
+    said = done.stdout.splitlines()
+    assert any(said[i : i + 2] == wanted for i in range(len(said))), done.stderr
+
+
+@pytest.mark.parametrize("name", ["speed-cpu.json", "my records.json", "cost $5.json", "-x.json"])
+def test_a_record_is_kept_whatever_its_name(folder, name):
+    (folder.path / name).write_text("{}", encoding="utf-8")
+    done = folder.make("gpu", f"KEEP={name}")  # which calls make fresh
+    assert done.returncode == 0, done.stderr
+    assert (folder.path / ".cache/fresh-records" / name).exists()
 
 
 def test_a_tilde_is_the_home_folder_in_every_shell(folder):
     done = folder.make("grade", "HW=hw01", "SUBMISSIONS=~/my class", "OUT=o", "ROSTER=a~/b", HOME="/home/ann lee")
-    assert "/home/ann lee/my class" in done.stdout.splitlines() and "a~/b" in done.stdout.splitlines()
+    assert "/home/ann lee/my class" in done.stdout.splitlines() and "--roster=a~/b" in done.stdout.splitlines()
 
 
 @pytest.mark.parametrize("missing", ["HW", "SUBMISSIONS", "OUT"])

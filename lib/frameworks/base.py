@@ -2,10 +2,12 @@
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from lib.checks import whole_number
 from lib.loading import Stream
 from lib.plan import Plan
 from lib.ramps import AccumulationRamp, BatchRamp
@@ -48,6 +50,11 @@ class Framework:
         of; in which unit a learning-rate scheduler steps. "–": it does not have that.
     traps, sources : tuple of str
         What misleads people; where it was seen: files of the package, public threads.
+    least : dict
+        Argument → the least that the framework takes, where that is not what ``_least``
+        thinks; None if it is no count.
+    own : dict
+        A plan's word → the argument that says the same, where the names differ.
     """
 
     key: str
@@ -65,6 +72,8 @@ class Framework:
     scheduler: str = "–"
     traps: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    least: dict[str, int | None] = field(default_factory=dict)
+    own: dict[str, str] = field(default_factory=dict)
 
     @property
     def status(self) -> str:
@@ -100,7 +109,10 @@ class Framework:
             The framework would refuse the arguments, or never update the weights.
         """
         self._check(arguments)
-        return self.count(**arguments)
+        try:
+            return self.count(**arguments)
+        except ValueError as error:
+            raise type(error)(self._in_own_words(str(error))) from error
 
     def plan(self, **arguments) -> Any:
         """The plan of a run with these arguments; see ``answer``."""
@@ -128,6 +140,24 @@ class Framework:
         missing = [name for name in known if name not in arguments and name not in self.defaults]
         if missing:
             raise TypeError(f"{self.name} needs {' and '.join(missing)} to count.")
+        for name, value in arguments.items():
+            least = self._least(name)
+            if least is not None and value is not None:
+                whole_number(name, value, at_least=least)
+
+    def _least(self, name: str) -> int | None:
+        """The least that a count may be: 1, or its default where that is less; None of what is no count."""
+        default = self.defaults.get(name)
+        if name in self.least or not (default is None or type(default) is int):
+            return self.least.get(name)
+        return 1 if default is None else min(1, default)
+
+    def _in_own_words(self, sentence: str) -> str:
+        """A plan's sentence for who wrote the framework's arguments; choices that it does not give are left out."""
+        for word, argument in self.own.items():
+            sentence = re.sub(rf"\b{word}\b", argument, sentence)
+        choice = r",? (?:and|or) (\w+)(?: is |=)(?:True|False|'\w+')"
+        return re.sub(choice, lambda found: found[0] if found[1] in self.arguments else "", sentence)
 
 
 def framework(key: str, **facts):

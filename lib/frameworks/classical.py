@@ -31,8 +31,15 @@ from lib.plan import LoaderPlan, TrainingPlan
     sources=("sklearn/neural_network/_multilayer_perceptron.py",),
 )
 def sklearn_mlp(num_samples, *, batch_size="auto", max_iter=200, early_stopping=False, validation_fraction=0.1):
+    if not 0 <= validation_fraction < 1:
+        raise ValueError(f"validation_fraction is {validation_fraction}, but it must be at least 0 and below 1.")
     held_out = math.ceil(validation_fraction * num_samples) if early_stopping else 0
     trained = num_samples - held_out
+    if early_stopping and not (held_out and trained):
+        raise ValueError(
+            f"validation_fraction is {validation_fraction}, but early_stopping needs at least one of the {num_samples} "
+            f"samples held out and one left for training; use a {'smaller' if held_out else 'larger'} fraction."
+        )
     plan = TrainingPlan(trained, min(200 if batch_size == "auto" else batch_size, trained), epochs=max_iter)
     notes = (f"early_stopping holds out {held_out:,} samples.",) if held_out else ()
     return Answer(plan, {"n_iter_": max_iter, "t_": max_iter * trained}, notes)
@@ -115,14 +122,14 @@ def rounds_plan(num_samples: int, rounds: int) -> TrainingPlan:
     words={"iteration": "boosting round", "budget": "num_boost_round (train), n_estimators (scikit-learn interface)"},
     **BOOSTING,
     traps=(
-        "There is no epoch. A round grows one tree for each class if there are more than two.",
+        "There is no epoch. A round grows num_class trees with multi:softprob, two for two classes; else it grows one.",
         "Early stopping keeps the rounds after the best one; best_iteration counts from 0.",
         "train makes 10 rounds by default, XGBClassifier 100.",
     ),
     sources=("xgboost/training.py",),
 )
-def xgboost(num_samples, *, num_boost_round=10, num_class=2, num_parallel_tree=1) -> Answer:
-    trees = num_boost_round * (num_class if num_class > 2 else 1) * num_parallel_tree
+def xgboost(num_samples, *, num_boost_round=10, num_class=0, num_parallel_tree=1) -> Answer:
+    trees = num_boost_round * max(1, num_class) * num_parallel_tree
     return Answer(rounds_plan(num_samples, num_boost_round), {"num_boosted_rounds()": num_boost_round, "trees": trees})
 
 
@@ -135,17 +142,15 @@ def xgboost(num_samples, *, num_boost_round=10, num_class=2, num_parallel_tree=1
     words={"iteration": "boosting round", "budget": "num_boost_round, n_estimators"},
     **BOOSTING,
     traps=(
-        "There is no epoch. A round grows one tree for each class if there are more than two.",
+        "There is no epoch. A round grows num_class trees with multiclass, two for two classes; else it grows one.",
         "Early stopping drops the rounds after the best one; best_iteration counts from 1.",
         "It ends early when no leaf can be split any more.",
     ),
     sources=("lightgbm/engine.py",),
 )
-def lightgbm(num_samples, *, num_boost_round=100, num_class=2) -> Answer:
-    trees = num_boost_round * (num_class if num_class > 2 else 1)
-    return Answer(
-        rounds_plan(num_samples, num_boost_round), {"current_iteration()": num_boost_round, "num_trees()": trees}
-    )
+def lightgbm(num_samples, *, num_boost_round=100, num_class=1) -> Answer:
+    shows = {"current_iteration()": num_boost_round, "num_trees()": num_boost_round * num_class}
+    return Answer(rounds_plan(num_samples, num_boost_round), shows)
 
 
 @framework(

@@ -16,13 +16,20 @@ TRAINER_WORDS = {
     "global batch size": "total train batch size",
     "budget": "num_train_epochs (may be a fraction), max_steps; max_steps wins",
 }
-TRAINER_HABITS = {
+TRAINER_OWN = {
+    "batch_size": "per_device_train_batch_size",
+    "accumulation_steps": "gradient_accumulation_steps",
+    "drop_last": "dataloader_drop_last",
+    "epochs": "num_train_epochs",
+}
+TRAINER_HABITS: dict = {
     "tail": "flush; with iterable data merge",
     "last_batch": "kept; dropped with dataloader_drop_last=True",
     "padding": "batches are dealt whole, the last ones filled to full size on every device",
     "shuffling": "on",
     "averaging": "train loss: mean over iterations; eval_loss: mean over samples",
     "scheduler": "iteration",
+    "own": TRAINER_OWN,
 }
 
 
@@ -123,6 +130,11 @@ def trainer(
         "A prepared scheduler steps W times an iteration unless split_batches=True.",
     ),
     sources=("accelerate/data_loader.py", "accelerate #2708"),
+    own={
+        "world_size": "num_processes",
+        "accumulation_steps": "gradient_accumulation_steps",
+        "pad_to_even": "even_batches",
+    },
 )
 def accelerate(
     num_samples,
@@ -174,6 +186,7 @@ def accelerate(
         "With packing the rows of a batch become one long row, so the first axis of a tensor is no batch size.",
     ),
     sources=("trl/trainer/sft_trainer.py, data_utils.py",),
+    least={"lengths": None},
 )
 def trl(
     lengths,
@@ -190,6 +203,8 @@ def trl(
     how = {"bfd": "best fit", "bfd_split": "best fit, split", "wrapped": "wrapped"}
     if packing and packing_strategy not in how:
         raise ValueError(f"packing_strategy is {packing_strategy!r}, but it must be one of {', '.join(how)}.")
+    if not lengths:
+        raise ValueError("lengths is empty, but it must hold the tokens of at least one text.")
     rows = packed(lengths, max_length, how[packing_strategy] if packing else "none")
     plan = trainer_plan(
         len(rows),

@@ -1,6 +1,7 @@
 """Keras, and JAX's optax."""
 
 import math
+from collections.abc import Sequence
 
 from lib.frameworks.base import Answer, framework
 from lib.loading import Loader
@@ -37,6 +38,7 @@ from lib.ramps import AccumulationRamp, Ramp
         "With steps_per_epoch an epoch of arrays goes on where the last one stopped, and is cut where the data end.",
     ),
     sources=("keras/src/trainers/epoch_iterator.py", "tensorflow #38596", "keras #19037"),
+    own={"accumulation_steps": "gradient_accumulation_steps"},
 )
 def keras(
     num_samples,
@@ -48,7 +50,18 @@ def keras(
     validation_split=0.0,
     gradient_accumulation_steps=None,
 ) -> Answer:
+    if epochs <= initial_epoch:
+        raise ValueError(
+            f"epochs is {epochs}, but it must be above initial_epoch, {initial_epoch}, or nothing is trained."
+        )
+    if not 0 <= validation_split < 1:
+        raise ValueError(f"validation_split is {validation_split}, but it must be at least 0 and below 1.")
     trained = math.floor(num_samples * (1 - validation_split))
+    if trained == 0:
+        raise ValueError(
+            f"validation_split is {validation_split}, which leaves none of {num_samples} samples for training; "
+            f"use a smaller share."
+        )
     choices = dict(
         num_samples=trained,
         batch_size=batch_size or 32,
@@ -100,16 +113,18 @@ def keras(
         "every_k_schedule may be a function of gradient_step.",
     ),
     sources=("optax/transforms/_accumulation.py",),
+    least={"every_k_schedule": None},
+    own={"use fewer accumulation_steps": "use a smaller one", "accumulation_steps": "every_k_schedule"},
 )
 def optax(num_samples, batch_size, *, epochs=1, drop_last=False, every_k_schedule=1) -> Answer:
     plan: TrainingPlan | AccumulationRamp
-    if isinstance(every_k_schedule, int):
+    if isinstance(every_k_schedule, Sequence):  # ((first iteration, k), ...)
+        ramp = Ramp(every_k_schedule, unit="iterations")
+        plan = AccumulationRamp(Loader(num_samples, batch_size, drop_last=drop_last), ramp, epochs)
+    else:
         plan = TrainingPlan(
             num_samples, batch_size, epochs, drop_last=drop_last, accumulation_steps=every_k_schedule, tail="carry"
         )
-    else:  # ((first iteration, k), ...)
-        ramp = Ramp(every_k_schedule, unit="iterations")
-        plan = AccumulationRamp(Loader(num_samples, batch_size, drop_last=drop_last), ramp, epochs)
     return Answer(
         plan, {"gradient_step": plan.total_iterations, "TrainState.step": plan.epochs * plan.batches_per_epoch}
     )

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+from lib.checks import whole_number
 from lib.frameworks.base import Answer, framework
 from lib.loading import Loader, Stream
 from lib.plan import LoaderPlan, TrainingPlan
@@ -34,6 +35,11 @@ from lib.ramps import BatchRamp, Ramp
         "global_samples is global_steps times train_batch_size, not a count of samples.",
     ),
     sources=("deepspeed/runtime/config.py, engine.py",),
+    own={
+        "batch_size": "train_micro_batch_size_per_gpu",
+        "accumulation_steps": "gradient_accumulation_steps",
+        "drop_last": "dataloader_drop_last",
+    },
 )
 def deepspeed(
     num_samples,
@@ -50,10 +56,15 @@ def deepspeed(
         raise ValueError("DeepSpeed needs train_batch_size or train_micro_batch_size_per_gpu.")
     if micro is None:
         micro = total // world_size // (steps or 1)
+        if micro < 1:
+            raise ValueError(
+                f"train_batch_size is {total}, but {world_size} devices with accumulation {steps or 1} need at least "
+                f"{world_size * (steps or 1)} samples; use a larger train_batch_size."
+            )
     if steps is None:
         steps = total // micro // world_size if total else 1
     total = total or micro * steps * world_size
-    if total != micro * steps * world_size or micro < 1:
+    if total != micro * steps * world_size:
         raise ValueError(
             f"train_batch_size is {total}, but it must be micro-batch size times accumulation times devices, "
             f"{micro} x {steps} x {world_size} = {micro * steps * world_size}."
@@ -95,6 +106,7 @@ def deepspeed(
         "With fewer batches than gradient_accumulation_steps the weights never change, without a word.",
     ),
     sources=("recipes/full_finetune_single_device.py",),
+    own={"accumulation_steps": "gradient_accumulation_steps"},
 )
 def torchtune(
     num_samples, *, batch_size=2, gradient_accumulation_steps=1, epochs=1, max_steps_per_epoch=None, world_size=1
@@ -139,6 +151,11 @@ def torchtune(
         "iter counts micro-batches and ends one too high.",
     ),
     sources=("litgpt/finetune/full.py", "litgpt/args.py"),
+    own={
+        "use fewer accumulation_steps": "use a smaller global_batch_size",
+        "accumulation_steps": "global_batch_size / devices / micro_batch_size, rounded down,",
+        "batch_size": "micro_batch_size",
+    },
 )
 def litgpt(num_samples, *, global_batch_size=16, micro_batch_size=1, epochs=5, max_steps=None, devices=1) -> Answer:
     steps = global_batch_size // devices // micro_batch_size
@@ -181,7 +198,8 @@ def litgpt(num_samples, *, global_batch_size=16, micro_batch_size=1, epochs=5, m
     averaging="mean over micro-batches, unless --calculate-per-token-loss",
     scheduler="sample, worked out from iterations (--lr-decay-samples) or iteration",
     traps=("With --rampup-batch-size iterations are smaller at first, so --train-samples needs more of them.",),
-    sources=("megatron/core/num_microbatches_calculator.py",),
+    sources=("megatron/core/num_microbatches_calculator.py", "megatron/training/arguments.py, training.py"),
+    least={"rampup_batch_size": None},
 )
 def megatron(
     *,
@@ -201,6 +219,13 @@ def megatron(
         )
     if (train_iters is None) == (train_samples is None):
         raise ValueError("Megatron-LM takes train_iters or train_samples, one of them.")
+    if rampup_batch_size is None and train_iters is None and train_samples < total:
+        raise ValueError(f"train_samples is {train_samples}, less than global_batch_size, {total}; use more samples.")
+    if rampup_batch_size is not None and train_iters is not None:
+        raise ValueError(
+            f"train_iters is {train_iters}, but with rampup_batch_size the length is counted in samples; "
+            f"give train_samples instead."
+        )
     plan: LoaderPlan | BatchRamp
     if rampup_batch_size is None:
         plan = LoaderPlan(
@@ -209,16 +234,45 @@ def megatron(
             max_iterations=train_iters or train_samples // total,
         )
     else:
-        start, increment, samples = rampup_batch_size
-        stages = (total - start) // increment
-        # Where stages begin at the same sample, the later one counts.
-        begins = {-(-Fraction(samples * stage, stages) // 1): start + stage * increment for stage in range(stages + 1)}
-        ramp = Ramp(list(begins.items()), unit="samples")
-        if train_iters is None:  # as many as the ramp takes, then whole batches only
-            train_iters = BatchRamp(ramp).iterations_for(min(samples, train_samples) + 1)
-            train_iters += max(0, train_samples - BatchRamp(ramp).samples_after(train_iters)) // total
-        plan = BatchRamp(ramp, iterations=train_iters)
+        ramp = _megatron_ramp(total, rampup_batch_size)
+        # As many as the ramp takes, then whole batches only.
+        iterations = BatchRamp(ramp).iterations_for(min(rampup_batch_size[2], train_samples) + 1)
+        iterations += max(0, train_samples - BatchRamp(ramp).samples_after(iterations)) // total
+        plan = BatchRamp(ramp, iterations=iterations)
+        for size in _sizes(plan):
+            if size % at_once:
+                raise ValueError(
+                    f"rampup_batch_size makes a batch of {size}, but it must be a multiple of micro_batch_size times "
+                    f"data_parallel_size, {at_once}; choose a start and an increment that are."
+                )
     return Answer(plan, {"iteration": plan.total_iterations, "consumed_train_samples": plan.total_samples})
+
+
+def _megatron_ramp(total: int, rampup_batch_size) -> Ramp:
+    """From the start to ``total`` in steps of the increment, each of the same number of samples."""
+    if len(rampup_batch_size) != 3:
+        raise ValueError(f"rampup_batch_size is {rampup_batch_size}, but it must be a start, an increment and samples.")
+    start, increment, samples = (whole_number("a number of rampup_batch_size", n, 1) for n in rampup_batch_size)
+    if start >= total:
+        raise ValueError(
+            f"rampup_batch_size starts at {start}, but it must start below global_batch_size, {total}; "
+            f"use a smaller start, or leave rampup_batch_size out."
+        )
+    stages, rest = divmod(total - start, increment)
+    if rest:
+        raise ValueError(
+            f"rampup_batch_size has the increment {increment}, but it must divide the {total - start} samples from its "
+            f"start, {start}, to global_batch_size, {total}; use one that does."
+        )
+    # Where stages begin at the same sample, the later one counts.
+    begins = {-(-Fraction(samples * stage, stages) // 1): start + stage * increment for stage in range(stages + 1)}
+    return Ramp(list(begins.items()), unit="samples")
+
+
+def _sizes(plan: BatchRamp) -> set[int]:
+    """The batch sizes that a ramp in samples comes to; a large batch may step over a stage."""
+    firsts = (plan.iterations_for(begin) if begin else 0 for begin, _ in plan.ramp.stages)
+    return {plan.ramp.at(plan.samples_after(first)) for first in firsts if first < plan.total_iterations}
 
 
 @framework(
@@ -246,8 +300,10 @@ def megatron(
 def torchtitan(*, local_batch_size=8, global_batch_size=-1, seq_len=2048, steps=10_000, dp_degree=1) -> Answer:
     at_once = local_batch_size * dp_degree
     total = at_once if global_batch_size < 0 else global_batch_size
-    if total % at_once:
-        raise ValueError(f"global_batch_size is {total}, but it must be a multiple of {at_once}.")
+    if total < 1 or total % at_once:
+        raise ValueError(
+            f"global_batch_size is {total}, but it must be a multiple of local_batch_size times dp_degree, {at_once}."
+        )
     plan = LoaderPlan(
         Stream(None, local_batch_size, world_size=dp_degree),
         accumulation_steps=total // at_once,
@@ -279,6 +335,7 @@ def torchtitan(*, local_batch_size=8, global_batch_size=-1, seq_len=2048, steps=
         "There is no epoch: each batch begins at random places of the text.",
     ),
     sources=("train.py",),
+    least={"max_iters": 0},
 )
 def nanogpt(
     *, batch_size=12, block_size=1024, gradient_accumulation_steps=40, max_iters=600_000, world_size=1
@@ -322,15 +379,19 @@ def nanogpt(
         "patience counts steps, not epochs.",
     ),
     sources=("spacy/training/loop.py",),
+    least={"max_epochs": -1, "max_steps": 0},
+    own={"batch_size": "size"},
 )
 def spacy(num_samples, size, *, max_epochs=0, max_steps=20_000, accumulate_gradient=1) -> Answer:
     most = max_steps + 1 if max_steps else None
-    if max_epochs:
+    if max_epochs > 0:
         plan = TrainingPlan(num_samples, size, max_epochs, max_iterations=most)
     elif most:
         plan = TrainingPlan.for_iterations(most, num_samples=num_samples, batch_size=size)
     else:
-        raise ValueError("max_epochs and max_steps are 0, so spaCy goes on until patience ends it.")
+        raise ValueError(
+            f"max_epochs is {max_epochs} and max_steps is 0, so spaCy goes on until patience ends it; give one of them."
+        )
     return Answer(plan, {"step": plan.total_iterations - 1}, ("This is with a batcher that counts sequences.",))
 
 

@@ -50,6 +50,7 @@ def warmed_up(loader: Loader, epochs: int, warmup: int, highest: float, steps: i
         "With few images there may be very few iterations in a whole run.",
     ),
     sources=("ultralytics/engine/trainer.py", "yolov5 #4362", "yolov5 #3722"),
+    own={"batch_size": "batch"},
 )
 def ultralytics(num_samples, *, batch=16, epochs=100, nbs=64, warmup_epochs=3.0) -> Answer:
     loader = Loader(num_samples, batch)
@@ -107,9 +108,14 @@ RL_HABITS = {
         "total_timesteps=100 trains on 2,048.",
     ),
     sources=("stable_baselines3/ppo/ppo.py",),
+    least={"batch_size": 2},
 )
 def ppo(total_timesteps, *, n_steps=2048, n_envs=1, batch_size=64, n_epochs=10) -> Answer:
     rollout = n_steps * n_envs
+    if rollout < 2:  # it divides by their standard deviation
+        raise ValueError(
+            "n_steps is 1 and n_envs is 1, but a rollout must have at least 2 timesteps; use more n_steps."
+        )
     rollouts = math.ceil(total_timesteps / rollout)
     plan = TrainingPlan(rollout, batch_size, epochs=rollouts * n_epochs)
     shows = {"total_timesteps": rollouts * rollout, "iterations": rollouts, "_n_updates": rollouts * n_epochs}
@@ -135,8 +141,11 @@ def ppo(total_timesteps, *, n_steps=2048, n_envs=1, batch_size=64, n_epochs=10) 
         "Nothing is learned before learning_starts timesteps.",
     ),
     sources=("stable_baselines3/common/off_policy_algorithm.py",),
+    least={"learning_starts": 0, "gradient_steps": -1},
 )
 def dqn(total_timesteps, *, learning_starts=100, train_freq=4, gradient_steps=1, batch_size=32, n_envs=1) -> Answer:
+    if gradient_steps == 0:
+        raise ValueError("gradient_steps is 0, so the weights are never updated; use more, or -1 for one a timestep.")
     at_once = train_freq * n_envs
     trainings = math.ceil(total_timesteps / at_once) - learning_starts // at_once
     updates = trainings * (at_once if gradient_steps == -1 else gradient_steps)

@@ -1,5 +1,7 @@
 """PyTorch and the training loops built closely on its loaders."""
 
+import math
+
 from lib.frameworks.base import Answer, framework
 from lib.loading import Loader, Stream
 from lib.plan import LoaderPlan, TrainingPlan
@@ -31,6 +33,7 @@ from lib.plan import LoaderPlan, TrainingPlan
         "Without sampler.set_epoch(epoch) every epoch has the same order.",
     ),
     sources=("torch/utils/data/dataloader.py, distributed.py", "pytorch #12474", "pytorch #25162"),
+    own={"world_size": "num_replicas"},
 )
 def torch_loader(
     num_samples,
@@ -142,12 +145,19 @@ def torch_iterable(
     traps=(
         "Nothing given means 1,000 epochs.",
         "The progress bar counts batches, global_step counts iterations.",
+        "With max_steps alone the bar of the last epoch has the iterations left as its total, and may run past it.",
         "limit_train_batches=1 is one batch, 1.0 is all of them.",
         "With two optimizers global_step rises by two for each batch.",
         "val_check_interval=0.25 of 7 batches validates after every batch, 7 times and not 4.",
         "With drop_last and fewer samples than a batch fit returns at once, without a word.",
     ),
     sources=("lightning #19987", "lightning #15595", "lightning #7407"),
+    least={"max_epochs": -1},
+    own={
+        "accumulation_steps": "accumulate_grad_batches",
+        "world_size": "devices",
+        "limit_batches": "limit_train_batches",
+    },
 )
 def lightning(
     num_samples,
@@ -167,8 +177,19 @@ def lightning(
         accumulation_steps=accumulate_grad_batches,
         world_size=devices,
     )
+    if max_epochs == -1 and max_steps == -1:
+        raise ValueError("max_epochs is -1 and max_steps is -1, so the run has no end; give one of them.")
+    for name, value in (("max_epochs", max_epochs), ("max_steps", max_steps)):
+        if value == 0:
+            raise ValueError(f"{name} is 0, so the weights are never updated; use at least 1, or -1 for no limit.")
     limit = None if limit_train_batches == 1.0 and isinstance(limit_train_batches, float) else limit_train_batches
+    if isinstance(limit, float) and limit > 1 and limit.is_integer():
+        limit = int(limit)
     if isinstance(limit, float):
+        if not 0 <= limit <= 1:
+            raise ValueError(
+                f"limit_train_batches is {limit}, but it must be a share from 0.0 to 1.0 or a whole number of batches."
+            )
         limit = int(TrainingPlan(**choices).batches_per_epoch * limit)
         if limit == 0:
             raise ValueError(
@@ -182,11 +203,11 @@ def lightning(
         plan = TrainingPlan.for_iterations(max_steps, **choices)
     else:
         plan = TrainingPlan(epochs=max_epochs, max_iterations=None if max_steps == -1 else max_steps, **choices)
-    shows: dict[str, int | float | str] = {
-        "global_step": plan.total_iterations,
-        "progress bar": f"{plan.batches_per_epoch}/{plan.batches_per_epoch}",
-    }
-    return Answer(plan, shows, notes)
+    before = (plan.total_iterations - 1) // plan.iterations_per_epoch  # epochs; the next one's bar is left standing
+    at, of = plan.batches_after(plan.total_iterations) - before * plan.batches_per_epoch, plan.batches_per_epoch
+    if max_epochs in (None, -1):
+        of = min(of, max_steps - before * plan.iterations_per_epoch)
+    return Answer(plan, {"global_step": plan.total_iterations, "progress bar": f"{at}/{of}"}, notes)
 
 
 @framework(
@@ -243,13 +264,32 @@ def ignite(num_samples, batch_size=1, *, drop_last=False, max_epochs=None, max_i
         "fit starts anew, partial_fit goes on.",
     ),
     sources=("skorch/net.py, dataset.py",),
+    least={"batch_size": -1, "train_split": None},
 )
 def skorch(num_samples, *, batch_size=128, max_epochs=10, train_split=5) -> Answer:
-    held_out = -(-num_samples // train_split) if train_split else 0
+    held_out = 0 if train_split is None else _split_off(num_samples, train_split)
     trained = num_samples - held_out
     plan = TrainingPlan(trained, trained if batch_size == -1 else batch_size, epochs=max_epochs)
     notes = (f"train_split holds out {held_out:,} samples for validation.",) if held_out else ()
     return Answer(plan, {"epochs": max_epochs, "train_batch_count of an epoch": plan.batches_per_epoch}, notes)
+
+
+def _split_off(num_samples: int, train_split: int | float) -> int:
+    """Samples that ``ValidSplit(train_split)`` holds out: the first of so many folds, or a share of them."""
+    if isinstance(train_split, float):
+        held_out = math.ceil(train_split * num_samples)
+        if not 0 < train_split < 1 or held_out == num_samples:
+            raise ValueError(
+                f"train_split is {train_split}, but a share must be above 0 and below 1 and leave one of the "
+                f"{num_samples} samples for training; use a smaller one, a number of folds or None."
+            )
+        return held_out
+    if not 2 <= train_split <= num_samples:
+        raise ValueError(
+            f"train_split is {train_split}, but the number of folds must be from 2 to num_samples, {num_samples}; "
+            f"use another one, a share such as 0.2 or None."
+        )
+    return math.ceil(num_samples / train_split)
 
 
 @framework(
@@ -277,6 +317,11 @@ def skorch(num_samples, *, batch_size=128, max_epochs=10, train_split=5) -> Answ
         "n_acc counts samples, and divides by n_acc whatever came together.",
     ),
     sources=("fastai/callback/training.py", "fastai/data/load.py", "fastai #1352"),
+    own={
+        "batch_size": "bs",
+        "use fewer accumulation_steps": "use a smaller n_acc",
+        "accumulation_steps": "n_acc / bs, rounded up,",
+    },
 )
 def fastai(num_samples, bs=64, *, n_epoch=1, n_acc=None, drop_last=True) -> Answer:
     if n_acc and not drop_last and num_samples % bs:
@@ -346,6 +391,7 @@ def timm(num_samples, *, batch_size=128, grad_accum_steps=1, epochs=300, world_s
     scheduler="whatever unit you call scheduler.step() in",
     traps=("A batch holds far more nodes than batch_size, and a node comes along many times in an epoch.",),
     sources=("torch_geometric/loader/node_loader.py",),
+    own={"num_samples": "num_seeds"},
 )
 def pyg(num_seeds, batch_size=1, *, epochs=1, drop_last=False) -> Answer:
     plan = TrainingPlan(num_seeds, batch_size, epochs, drop_last=drop_last)

@@ -19,7 +19,7 @@ def mlp(draw):
         batch_size=draw.choice(["auto", draw.randint(1, 300)]),
         max_iter=draw.randint(1, 6),
         early_stopping=draw.random() < 0.4,
-        validation_fraction=draw.choice([0.1, 0.1, 0.25]),
+        validation_fraction=draw.choice([0.1, 0.1, 0.25, 0.0]),
     )
     yield choices
     names = ("batch_size", "max_iter", "early_stopping", "validation_fraction")

@@ -92,7 +92,12 @@ def torchtune(draw):
         optimizer.waiting += len(batch["labels"])
         return model.weight.sum()
 
-    nothing = mock.MagicMock()
+    nothing, bars = mock.MagicMock(), []
+
+    def bar(**how):
+        bars.append(mock.MagicMock())
+        return bars[-1]
+
     recipe = SimpleNamespace(
         _compile=False,
         _optimizer_in_bwd=False,
@@ -118,8 +123,16 @@ def torchtune(draw):
         max_steps_per_epoch=choices["max_steps_per_epoch"],
         save_checkpoint=nothing,
     )
-    module.FullFinetuneRecipeSingleDevice.train(recipe)
-    yield {"iterations": optimizer.steps, "samples": optimizer.samples, "global_step": recipe.global_step}
+    with mock.patch.object(module, "tqdm", bar):
+        module.FullFinetuneRecipeSingleDevice.train(recipe)
+    ends = {sum(call.args[0] for call in one.update.call_args_list) for one in bars}
+    assert len(ends) == 1, "The bars of two epochs end at different places."
+    yield {
+        "iterations": optimizer.steps,
+        "samples": optimizer.samples,
+        "global_step": recipe.global_step,
+        "bar": ends.pop(),
+    }
 
 
 @check("litgpt", 100)

@@ -1,6 +1,9 @@
 """Keras (torch backend) and optax."""
 
+import io
 import os
+import re
+from contextlib import redirect_stdout
 
 import numpy as np
 import torch
@@ -30,9 +33,11 @@ def arrays(draw):
     model.compile(optimizer, "mse")
     x = np.zeros((choices["num_samples"], 1), "float32")
     names = ("batch_size", "epochs", "initial_epoch", "validation_split", "steps_per_epoch")
-    model.fit(x, x, verbose=0, **{name: choices[name] for name in names})
+    with redirect_stdout(io.StringIO()) as printed:
+        model.fit(x, x, verbose=2, **{name: choices[name] for name in names})
+    bars = set(re.findall(r"^ *(\d+/\d+) - ", printed.getvalue(), flags=re.MULTILINE))
     updates = int(optimizer.iterations)
-    yield {"iterations": updates, "optimizer.iterations": updates}
+    yield {"iterations": updates, "optimizer.iterations": updates, "bar": " ".join(sorted(bars))}
 
 
 @check("optax", 60)

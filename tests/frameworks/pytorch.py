@@ -119,6 +119,7 @@ def streams(draw):
 @check("lightning", 150)
 def lightning(draw):
     from lightning.pytorch import LightningModule, Trainer
+    from lightning.pytorch.callbacks import ProgressBar
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     choices = dict(
@@ -126,12 +127,21 @@ def lightning(draw):
         batch_size=draw.randint(1, 9),
         drop_last=draw.random() < 0.3,
         accumulate_grad_batches=draw.randint(1, 4),
-        limit_train_batches=draw.choice([1.0, 1.0, draw.random(), draw.randint(1, 9)]),
+        limit_train_batches=draw.choice([1.0, 1.0, draw.random(), draw.randint(1, 9), draw.choice([2.0, 3.0, 2.5])]),
     )
     choices |= draw.choice([dict(max_epochs=draw.randint(1, 3)), dict(max_steps=draw.randint(1, 12))])
     if "max_epochs" in choices and draw.random() < 0.4:
         choices["max_steps"] = draw.randint(1, 12)
     yield choices
+
+    class Bar(ProgressBar):
+        """Lightning's own, as far as it counts; its children only draw it."""
+
+        def on_train_epoch_start(self, trainer, module):
+            self.of = self.total_train_batches
+
+        def on_train_batch_end(self, trainer, module, outputs, batch, index):
+            self.at = index + 1
 
     class Module(LightningModule):
         def __init__(self):
@@ -150,11 +160,16 @@ def lightning(draw):
         yield {"iterations": 0}
         return
     names = ("accumulate_grad_batches", "limit_train_batches", "max_epochs", "max_steps")
-    quiet = dict(enable_progress_bar=False, enable_checkpointing=False, enable_model_summary=False, logger=False)
+    bar = Bar()
+    quiet = dict(callbacks=[bar], enable_checkpointing=False, enable_model_summary=False, logger=False)
     trainer = Trainer(accelerator="cpu", **quiet, **{name: choices[name] for name in names if name in choices})
     module = Module()
     trainer.fit(module, loader)
-    yield {"iterations": module.optimizer.steps, "global_step": trainer.global_step}
+    yield {
+        "iterations": module.optimizer.steps,
+        "global_step": trainer.global_step,
+        "progress bar": f"{bar.at}/{bar.of}",
+    }
 
 
 @check("ignite", 300)
@@ -191,10 +206,10 @@ def skorch(draw):
     from skorch.dataset import ValidSplit
 
     choices = dict(
-        num_samples=draw.randint(8, 60),
+        num_samples=draw.choice([draw.randint(2, 6), draw.randint(8, 60), draw.randint(8, 60)]),
         batch_size=draw.choice([-1, draw.randint(1, 20)]),
         max_epochs=draw.randint(1, 4),
-        train_split=draw.choice([5, 5, None, 3]),
+        train_split=draw.choice([5, 5, None, 3, 0.2, 0.3]),
     )
     yield choices
     split = choices["train_split"] and ValidSplit(choices["train_split"])

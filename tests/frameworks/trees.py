@@ -12,6 +12,11 @@ def data(number, classes):
     return rng.normal(size=(number, 3)), np.arange(number) % classes
 
 
+def classes(draw):
+    """No ``num_class`` for a binary objective; with a multiclass one it may be 2 as well."""
+    return draw.choice([{}, {"num_class": 2}, {"num_class": 3}, {"num_class": 5}])
+
+
 @check("xgboost", 100)
 def xgboost(draw):
     import xgboost
@@ -19,16 +24,14 @@ def xgboost(draw):
     choices = dict(
         num_samples=draw.randint(20, 200),
         num_boost_round=draw.randint(1, 12),
-        num_class=draw.choice([2, 3, 5]),
         num_parallel_tree=draw.choice([1, 1, 3]),
+        **classes(draw),
     )
     yield choices
-    several = choices["num_class"] > 2
-    parameters = dict(objective="multi:softprob" if several else "binary:logistic", max_depth=2, nthread=1)
-    if several:
-        parameters["num_class"] = choices["num_class"]
-    parameters["num_parallel_tree"] = choices["num_parallel_tree"]
-    matrix = xgboost.DMatrix(*data(choices["num_samples"], choices["num_class"]))
+    parameters = dict(objective="multi:softprob" if "num_class" in choices else "binary:logistic")
+    parameters |= dict(max_depth=2, nthread=1)
+    parameters |= {name: choices[name] for name in ("num_class", "num_parallel_tree") if name in choices}
+    matrix = xgboost.DMatrix(*data(choices["num_samples"], choices.get("num_class", 2)))
     booster = xgboost.train(parameters, matrix, choices["num_boost_round"])
     rounds = booster.num_boosted_rounds()
     yield {"iterations": rounds, "num_boosted_rounds()": rounds, "trees": len(booster.get_dump())}
@@ -38,19 +41,13 @@ def xgboost(draw):
 def lightgbm(draw):
     import lightgbm
 
-    choices = dict(
-        num_samples=draw.randint(60, 200), num_boost_round=draw.randint(1, 12), num_class=draw.choice([2, 3, 5])
-    )
+    choices = dict(num_samples=draw.randint(60, 200), num_boost_round=draw.randint(1, 12), **classes(draw))
     yield choices
-    several = choices["num_class"] > 2
-    parameters = dict(
-        objective="multiclass" if several else "binary", verbose=-1, num_threads=1, min_data_in_leaf=1, num_leaves=4
-    )
-    if several:
-        parameters["num_class"] = choices["num_class"]
-    booster = lightgbm.train(
-        parameters, lightgbm.Dataset(*data(choices["num_samples"], choices["num_class"])), choices["num_boost_round"]
-    )
+    parameters = dict(objective="multiclass" if "num_class" in choices else "binary")
+    parameters |= dict(verbose=-1, num_threads=1, min_data_in_leaf=1, num_leaves=4)
+    parameters |= {name: choices[name] for name in ("num_class",) if name in choices}
+    dataset = lightgbm.Dataset(*data(choices["num_samples"], choices.get("num_class", 2)))
+    booster = lightgbm.train(parameters, dataset, choices["num_boost_round"])
     rounds = booster.current_iteration()
     yield {"iterations": rounds, "current_iteration()": rounds, "num_trees()": booster.num_trees()}
 

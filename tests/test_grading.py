@@ -566,6 +566,16 @@ def test_a_worker_that_dies_takes_nobody_along(released, tmp_path):
     assert len(list((tmp_path / "out" / "results").iterdir())) == 3
 
 
+def test_a_file_that_cannot_be_looked_at_takes_nobody_along(released, tmp_path):
+    """The name that is too long stands for all errors of the file system, which root does not have."""
+    (tmp_path / "shared").mkdir()
+    autograder = unpack(released / "autograder.zip", tmp_path / "shared")
+    folder, _ = class_of(released, tmp_path, ["ann"])
+    submissions = [Submission("ann", folder / "ann.ipynb"), Submission("bob", folder / ("b" * 300))]
+    ann, bob = grade_all(submissions, autograder, tmp_path / "out", one.Limits(), safe=False)
+    assert ann["status"] == "graded" and bob["status"] == "not gradable: it cannot be read (File name too long)"
+
+
 @needs_sandbox
 def test_a_full_disk_is_said_once_and_loses_nothing(released, tmp_path):
     """OUT on a file system of its own, with room for two results."""

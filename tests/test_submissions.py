@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from grading.notebooks import NotGradable, read_notebook
+from grading.notebooks import MOST_ENTRIES, NotGradable, read_notebook
 from grading.roster import Student, read_roster
 from grading.submissions import collect
 
@@ -257,9 +257,29 @@ def test_files_of_nobody_are_named_by_what_they_are_called(tmp_path):
     assert sorted(one.file for one in found) == ["=cmd.ipynb", "stranger.ipynb", "x/readme.md"]
 
 
-def zipped(**entries) -> bytes:
+@pytest.mark.parametrize("name", ["x" * 300, "absent"])
+def test_an_error_of_looking_at_a_file_is_a_sentence(tmp_path, name):
+    with pytest.raises(NotGradable, match="cannot be read"):
+        read_notebook(tmp_path / name)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root enters every folder")
+def test_a_folder_that_cannot_be_entered_stops_nobody(tmp_path):
+    handed_in(tmp_path, ["anna/hw01.ipynb", "bob/hw01.ipynb"])
+    (tmp_path / "bob").chmod(0o444)
+    try:
+        found = {one.student: one for one in collect(tmp_path, "hw01", [Student("anna"), Student("bob")])}
+        assert found["anna"].status == found["bob"].status == ""
+        read_notebook(found["anna"].path)
+        with pytest.raises(NotGradable, match="cannot be read \\(Permission denied"):
+            read_notebook(found["bob"].path)
+    finally:
+        (tmp_path / "bob").chmod(0o755)
+
+
+def zipped(method=zipfile.ZIP_DEFLATED, **entries) -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(file, "w", method) as archive:
         for name, content in entries.items():
             archive.writestr(name, content)
     return file.getvalue()
@@ -278,6 +298,23 @@ def zipped(**entries) -> bytes:
 def test_an_archive_is_named_with_what_was_found_in_it(tmp_path, entries, said):
     (tmp_path / "ann.zip").write_bytes(zipped(**entries))
     with pytest.raises(NotGradable, match=said):
+        read_notebook(tmp_path / "ann.zip")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_that_may_unpack_to_any_size_is_not_unpacked(tmp_path, method):
+    """zipfile reads as much as asked for of a deflated entry, but a whole block of these: a gigabyte of 600 bytes."""
+    (tmp_path / "ann.zip").write_bytes(zipped(method, **{"hw01.ipynb": NOTEBOOK}))
+    with pytest.raises(NotGradable, match="packed in an unusual way"):
+        read_notebook(tmp_path / "ann.zip")
+    (tmp_path / "ann.zip").write_bytes(zipped(zipfile.ZIP_STORED, **{"hw01.ipynb": NOTEBOOK}))
+    assert read_notebook(tmp_path / "ann.zip")
+
+
+def test_an_archive_of_very_many_entries_is_not_listed(tmp_path):
+    entries = {f"{number}.txt": "" for number in range(MOST_ENTRIES)}
+    (tmp_path / "ann.zip").write_bytes(zipped(**entries, **{"hw01.ipynb": NOTEBOOK}))
+    with pytest.raises(NotGradable, match="more than 10,000 entries"):
         read_notebook(tmp_path / "ann.zip")
 
 

@@ -59,7 +59,16 @@ def test_a_roster_as_spreadsheets_write_it(tmp_path, encoding, separator, header
     assert read_roster(tmp_path / "roster.csv") == ROWS
 
 
-@pytest.mark.parametrize("text", ["sep=;\nstudent;name\nann;A\n", '"student","name"\n"ann","A"\n', "\nstudent\nann\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\nstudent;name\nann;A\n",
+        '"student","name"\n"ann","A"\n',
+        "\nstudent\nann\n",
+        ";;\nstudent;name;x\nann;A;\n",
+        ',,\n\n student, name\nann, "Lee, A"\n',
+    ],
+)
 def test_a_roster_with_quirks(tmp_path, text):
     (tmp_path / "roster.csv").write_text(text, encoding="utf-8")
     assert [student.student for student in read_roster(tmp_path / "roster.csv")] == ["ann"]
@@ -77,6 +86,56 @@ def test_a_roster_that_a_platform_exports(tmp_path, export, numbers):
         )
 
 
+@pytest.mark.parametrize("header", ["Canvas ID", "canvas_id", "CANVAS  ID", "Canvas_Id"])
+def test_a_header_with_blanks_or_underscores_is_the_same(tmp_path, header):
+    (tmp_path / "roster.csv").write_text(f"student,{header}\nann,4711\n", encoding="utf-8")
+    assert read_roster(tmp_path / "roster.csv") == [Student("ann", canvas="4711")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Vorname,Nachname,ID-Nummer,Institution,Abteilung,E-Mail-Adresse\nAnn,Müller,ann,,,x@uni.example\n",
+        "Vorname;Nachname;Anmeldename;E-Mail-Adresse\nAnn;Müller;ann;x@uni.example\n",
+        "Vollständiger Name,E-Mail-Adresse,Status\nAnn Müller,ann@uni.example,Abgegeben\n",
+    ],
+)
+def test_a_roster_of_a_german_moodle(tmp_path, text):
+    (tmp_path / "roster.csv").write_text(text, encoding="utf-8")
+    assert read_roster(tmp_path / "roster.csv") == [Student("ann", "Ann Müller")]
+
+
+def test_an_encoding_that_was_guessed_is_said_once(tmp_path, capsys):
+    for encoding in ("utf-8", "utf-16", "cp1252"):
+        assert capsys.readouterr().err == ""
+        (tmp_path / "roster.csv").write_text("student,name\nann,Ann Müller\nbob,Böb\n", encoding=encoding)
+        read_roster(tmp_path / "roster.csv")
+    assert capsys.readouterr().err.count("roster.csv is no UTF-8") == 1
+
+
+@pytest.mark.parametrize(
+    "text, line",
+    [
+        ('student,name\nann,"Ann\nbob,Bob\ncy,Cy\n', 2),
+        ('student,name\nann,Ann\nbob,"Bob\ncy,"Cy"\ndora,Dora\n', 3),
+        ('student,name\nann,"Ann\nbob,Bob"\ncy,Cy\n', 2),
+        ('student,name\n\n"ann,Ann\nbob",Bob\ncy,Cy\n', 3),
+        ('student,name,group\nann,Ann,"A\nbob,Bob,B"\ncy,Cy,A\n', 2),
+        ('student\nann\n"bob\ncy"\n', 3),
+    ],
+)
+def test_a_quotation_mark_that_is_not_closed_swallows_nobody(tmp_path, text, line):
+    (tmp_path / "roster.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=f"line {line}: a quotation mark begins there"):
+        read_roster(tmp_path / "roster.csv")
+
+
+def test_a_comment_of_several_lines_is_one_cell(tmp_path):
+    text = 'Identifier,Full name,Email address,Feedback comments\n1,Ann,ann@x.y,"good,\nbut ""late"""\n2,Bob,bob@x.y,\n'
+    (tmp_path / "roster.csv").write_text(text, encoding="utf-8")
+    assert [student.student for student in read_roster(tmp_path / "roster.csv")] == ["ann", "bob"]
+
+
 @pytest.mark.parametrize(
     "content, sentence",
     [
@@ -86,6 +145,7 @@ def test_a_roster_that_a_platform_exports(tmp_path, export, numbers):
         (b"student,canvas_id\nann,1\nbob,1\n", "Canvas number 1 more than once"),
         (b"student\n", "names no student"),
         (b"", "names no student"),
+        ("Prénom,Nom,Adresse de courriel\nAnn,Lee,a@uni.example\n".encode(), "Moodle in English or German"),
         (b"PK\3\4 a workbook", "Save it from the spreadsheet as CSV"),
         (b"student\n1.23E+07\n", "made a number of the name"),
         (b'student\n"ann\n\0', "names no student|no CSV|ann"),

@@ -249,6 +249,114 @@ def test_a_folder_that_contradicts_its_file_is_noted(tmp_path):
     assert "its own name bob" in found["anna"].note and found["bob"].status == "no submission"
 
 
+NUMBERED = [Student(name) for name in ("anna.miller", "anna.miller2", "123", "1234", "s1", "s12", "s1_3", "bo")]
+COPIES = ["{}.ipynb", "{}_hw01.ipynb", "hw01_{}.ipynb", "{}/hw01.ipynb", "week 3/{}/draft.ipynb", "{}.ipynb.txt"]
+
+
+@pytest.mark.parametrize("pattern", COPIES)
+@pytest.mark.parametrize(
+    "name, student",
+    [
+        ("anna.miller (2)", "anna.miller"),
+        ("anna.miller(2)", "anna.miller"),
+        ("anna.miller_(12)", "anna.miller"),
+        ("anna.miller[2]", "anna.miller"),
+        ("anna.miller2 (2)", "anna.miller2"),
+        ("final anna.miller (2)", "anna.miller"),
+        ("123 (4)", "123"),
+        ("s1 (2)", "s1"),
+        ("anna.miller2", "anna.miller2"),
+        ("s12", "s12"),
+    ],
+)
+def test_a_number_in_brackets_is_no_part_of_a_name(tmp_path, pattern, name, student):
+    handed_in(tmp_path, [pattern.format(name)])
+    found = [one.student for one in collect(tmp_path, "hw01", NUMBERED) if one.status == ""]
+    assert found == [student]
+
+
+@pytest.mark.parametrize("pattern", COPIES)
+@pytest.mark.parametrize(
+    "name, both",
+    [
+        ("anna.miller 2", "anna.miller or of anna.miller2"),
+        ("anna.miller-2", "anna.miller or of anna.miller2"),
+        ("anna.miller_2", "anna.miller or of anna.miller2"),
+        ("Anna_Miller - 2", "anna.miller or of anna.miller2"),
+        ("final anna.miller 2", "anna.miller or of anna.miller2"),
+        ("123 4", "123 or of 1234"),
+        ("s1_2", "s1 or of s12"),
+        ("s1 3", "s1 or of s1_3"),
+    ],
+)
+def test_a_last_number_that_is_set_apart_may_be_of_two(tmp_path, pattern, name, both):
+    handed_in(tmp_path, [pattern.format(name)])
+    found = [one for one in collect(tmp_path, "hw01", NUMBERED) if one.file]
+    assert [one.student for one in found] == both.split(" or of ")
+    assert all(one.path is None and both in one.status for one in found)
+
+
+def test_a_copy_beside_its_namesakes_file_is_nobody_elses(tmp_path):
+    handed_in(tmp_path, ["anna.miller (2).ipynb", "anna.miller2_hw01.ipynb"])
+    found = whose(tmp_path, NUMBERED)
+    assert found["anna.miller"] == ("anna.miller (2).ipynb", "")
+    assert found["anna.miller2"] == ("anna.miller2_hw01.ipynb", "")
+
+
+@pytest.mark.parametrize(
+    "name, student",
+    [
+        ("s1_3/hw01.ipynb", "s1_3"),  # the remedy: a folder that is called exactly so
+        ("anna.miller_hw01-2.ipynb", "anna.miller"),
+        ("bo-2.ipynb", "bo"),
+        ("Bo Lee 2.ipynb", "bo"),
+        ("Lee, Bo (2).ipynb", "bo"),
+    ],
+)
+def test_a_number_after_the_only_name_that_fits_counts_copies(tmp_path, name, student):
+    handed_in(tmp_path, [name])
+    roster = [Student("bo", "Bo Lee") if one.student == "bo" else one for one in NUMBERED]
+    assert [one.student for one in collect(tmp_path, "hw01", roster) if one.status == ""] == [student]
+
+
+@pytest.mark.parametrize("path", ["bob/anna/hw01.ipynb", "bob/hw01/anna/x.ipynb", "bob/anna/hw01_anna.ipynb"])
+def test_folders_that_contradict_each_other_decide_nothing(tmp_path, path):
+    handed_in(tmp_path, [path])
+    found = collect(tmp_path, "hw01", [Student("anna"), Student("bob")])
+    assert all(one.path is None and "may be of anna or of bob" in one.status for one in found)
+
+
+def test_every_name_in_a_path_that_says_another_is_noted(tmp_path):
+    handed_in(tmp_path, ["anna/x/bob's review/cy_hw01.ipynb", "Anna_7_assignsubmission_file/bob/hw01.ipynb"])
+    roster = [Student("anna", "Anna", moodle="7"), Student("bob"), Student("cy")]
+    anna, bob, _ = collect(tmp_path, "hw01", roster)
+    assert anna.status == "" and "the folder bob bob" in anna.note and bob.status == "no submission"
+    os.utime(tmp_path / "anna/x/bob's review/cy_hw01.ipynb", (9000, 9000))
+    note = collect(tmp_path, "hw01", roster)[0].note
+    assert "the folder bob's review bob" in note and "its own name cy" in note
+
+
+@pytest.mark.parametrize(
+    "names, students",
+    [
+        (["anna/draft.ipynb", "anna/final.ipynb", "bob/draft.ipynb", "bob/final.ipynb"], ["anna", "bob"]),
+        (["anna/draft.ipynb", "anna/final.ipynb", "bob/draft.ipynb", "bob/final.ipynb", "notes.txt"], 
+         ["anna", "bob", "notes"]),
+        (["anna/hw01/a.ipynb", "anna/hw01/b.ipynb", "bob/hw01/a.ipynb"], ["anna", "bob"]),
+        (["anna/src/a.ipynb", "bob/src/a.ipynb"], ["src (anna)", "src (bob)"]),
+        (["anna_hw01.ipynb", "anna_hw01 (1).ipynb", "anna (2).ipynb", "anna - Copy.ipynb", "anna_hw01-1.ipynb"], ["anna"]),
+        (["anna (1)/hw01.ipynb", "anna/hw01.ipynb", "bob/x.ipynb"], ["anna", "bob"]),
+        (["week 1/anna.ipynb", "week 1/bob_hw01.ipynb"], ["anna", "bob"]),
+        (["anna.ipynb", "late/bob.ipynb", "late/cy.ipynb"], ["anna", "bob", "cy"]),
+    ],
+)  # fmt: skip
+def test_without_a_roster_different_people_stay_apart(tmp_path, names, students):
+    handed_in(tmp_path, names)
+    found = collect(tmp_path, "hw01", None)
+    assert [one.student for one in found] == students
+    assert sorted(name for one in found for name in (one.file, *one.others)) == sorted(names)
+
+
 @pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
 def test_names_are_compared_in_one_form(tmp_path, form):
     written = unicodedata.normalize(form, "René")

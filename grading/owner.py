@@ -123,6 +123,7 @@ def by_part_of_name(text: str, homework: str, roster: list[Student]) -> list[Stu
     spans = [
         (match.start(), match.end(), student)
         for student in roster
+        if student.student in text  # quick, and for most of a roster the end of it
         for match in re.finditer(rf"(?<![^\W_]){re.escape(student.student)}(?![^\W_])", text)
     ]
     whole = [

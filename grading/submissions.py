@@ -97,14 +97,21 @@ def of_student(student: str, sure: list[Found], unsure: list[Found]) -> Submissi
 def by_label(files: list[Found], homework: str) -> list[Submission]:
     """A submission for each name that folders and files give; accounts and places of one name stay apart.
 
-    Folders are people where every notebook lies in one, and not all in the same.
+    Folders are people where every notebook lies in one, and not all in the same; so are those
+    whose files are called alike, as in anna/draft.ipynb and bob/draft.ipynb.
     """
     num_files = Counter(file.path.parent for file in files)
     holders = {file.path.parent if "/" in file.name else None for file in files if may_hold_one(file.path.name)}
     folders_say = len(holders) > 1 and None not in holders
+    alike = defaultdict(set)
+    for file in files:
+        if "/" in file.name:
+            alike[called(without_endings(file.path.name), homework)].add(file.path.parent)
     groups, places = defaultdict(list), defaultdict(set)
     for file in files:
-        name, place = label(file, homework, folders_say or num_files[file.path.parent] == 1)
+        alone = num_files[file.path.parent] == 1
+        shared = len(alike[called(without_endings(file.path.name), homework)]) > 1
+        name, place = label(file, homework, folders_say or alone or shared)
         groups[name, place].append(file)
         places[name].add(place)
     made = [

@@ -1,7 +1,8 @@
 """What all processes of one sandbox use together, looked at ten times a second from outside.
 
 Limits that a process inherits hold for it alone: sixty processes may have sixty times as
-much. A file system in memory is limited in bytes, but not in empty files. Where control groups are to be had, the kernel sums up; this does so everywhere.
+much. A file system in memory is limited in bytes, which empty files do not need. Where
+control groups are to be had, the kernel sums up memory; this does so everywhere.
 """
 
 import os

@@ -165,8 +165,7 @@ ATTACKS = {
         "graded",
     ),
     "makes-empty-files": (
-        PERFECT
-        | {"q2": "import os, time\nfor n in range(25_000):\n    os.mkdir(f'/dev/shm/{n}')\ntime.sleep(1)"},
+        PERFECT | {"q2": "import os, time\nfor n in range(25_000):\n    os.mkdir(f'/dev/shm/{n}')\ntime.sleep(1)"},
         None,
         "not gradable: the notebook made more than 20,000 files",
     ),

@@ -11,6 +11,8 @@ from pathlib import Path
 from lib.homework.inside import shown
 
 LARGEST = 20_000_000  # bytes of a notebook
+MOST_ENTRIES = 10_000  # of a zip file
+BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile reads as much of them as asked for, of others all
 NOTEBOOK = re.compile(r"\.ipynb[^a-z]*(\.(txt|json))?$", re.IGNORECASE)  # as browsers and systems rename it, too
 ARCHIVE = re.compile(r"\.(zip|7z|rar|tar|tgz|gz|bz2|xz)$", re.IGNORECASE)
 
@@ -47,19 +49,21 @@ def read_notebook(path: Path) -> tuple[dict, bytes]:
 
 def read_file(path: Path) -> bytes:
     """An ordinary file's bytes, however the path came about: a pipe or a device would never end."""
-    if path.is_symlink():
-        raise NotGradable("it is a link")
-    if path.is_dir():
-        raise NotGradable("it is a folder")
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            raise NotGradable("it is a link")
+        if stat.S_ISDIR(mode):
+            raise NotGradable("it is a folder")
+        if not stat.S_ISREG(mode):
+            raise NotGradable("it is no ordinary file")
         with open(os.open(path, flags), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # it was changed meanwhile
                 raise NotGradable("it is no ordinary file")
             content = file.read(LARGEST + 1)
     except OSError as error:
-        regular = stat.S_ISREG(path.lstat().st_mode) if path.exists() else True
-        raise NotGradable(f"it cannot be read ({error.strerror})" if regular else "it is no ordinary file") from None
+        raise NotGradable(f"it cannot be read ({error.strerror})") from None
     if len(content) > LARGEST:
         raise NotGradable("it is larger than 20 MB")
     return content
@@ -67,6 +71,8 @@ def read_file(path: Path) -> bytes:
 
 def from_zip(content: bytes) -> bytes:
     """The one notebook in a zip file; never more of it than a notebook may have."""
+    if content.count(b"PK\1\2") > MOST_ENTRIES:  # each entry is listed behind these bytes
+        raise NotGradable(f"the zip file has more than {MOST_ENTRIES:,} entries")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir() and not is_debris(entry.filename)]
@@ -77,6 +83,8 @@ def from_zip(content: bytes) -> bytes:
                     f"the zip file has {len(notebooks)} notebooks instead of one: "
                     f"{listed([entry.filename for entry in notebooks or nested or entries])}"
                 )
+            if notebooks[0].compress_type not in BOUNDED:
+                raise NotGradable("the zip file is packed in an unusual way; pack it as your system does by itself")
             with archive.open(notebooks[0]) as file:
                 content = file.read(LARGEST + 1)
     except NotGradable:

@@ -1,14 +1,17 @@
 """Who handed in what: one decision, from the names of folders and file, that never guesses.
 
-1. A folder speaks before the file in it, and an outer folder before an inner one.
+1. A folder speaks before the file in it. Folders that contradict each other decide nothing.
 2. A learning platform's number speaks before the name beside it.
 3. A whole name speaks before a part of one.
 4. Names are compared in one form. If several students fit, all of them are named and none is chosen.
+5. A number in brackets counts copies and is no part of a name. A last number that is set apart, as in
+   anna-2, may be either: it names both, anna and anna2, if there are both.
 """
 
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cache
 from operator import attrgetter
 
 from grading.roster import Student
@@ -19,6 +22,8 @@ MOODLE = re.compile(r"(?P<name>.+)_(?P<account>\d+)_assignsubmission_(?:file|onl
 ENDINGS = re.compile(
     r"(\.(ipynb|txt|json|html?|pdf|docx?|md|py|zip|7z|rar|tar|tgz|gz|bz2|xz))+([ _-]*\(?\d*\)?)$", re.IGNORECASE
 )
+COPY = re.compile(r"[\s_-]*[(\[（]\s*\d+\s*[)\]）]")  # what browsers and systems put behind a name, as in anna (2)
+LAST_NUMBER = re.compile(r"[\s_-]+(\d+)$")
 
 
 @dataclass(frozen=True)
@@ -28,27 +33,68 @@ class Owner:
     students: tuple[str, ...]
     account: str = ""  # the platform's number for whoever handed it in, where the roster does not have it
     version: int = 0
-    contradicted: str = ""  # whom the file's own name says, if its folder says another
+    contradicted: str = ""  # what else in its path says whom, if that is somebody else
+
+
+@dataclass(frozen=True)
+class Says:
+    """Whom the name of one folder, or of the file, means."""
+
+    where: str
+    students: tuple[str, ...]
+    strength: int  # the rule by which it does; the first is the strongest
+    account: str = ""
+    version: int = 0
+    is_folder: bool = True
+    by_platform: bool = False
 
 
 def owner(parts: tuple[str, ...], homework: str, roster: list[Student]) -> Owner:
     """Whose file it is, by its path below the folder of submissions."""
-    texts = [*parts[:-1], ENDINGS.sub("", parts[-1])]
-    version = 0
-    for rule in (by_whole_name, by_part_of_name):
-        for text in texts:
-            platform = by_a_platform(text, homework)
-            if platform:
-                version = int(platform.groupdict().get("version") or 0)
-            found, account = by_number(platform, roster) if platform else (rule(text, homework, roster), "")
-            if found:
-                students = tuple(sorted(student.student for student in found))
-                others = by_whole_name(texts[-1], homework, roster) or by_part_of_name(texts[-1], homework, roster)
-                other = others[0].student if len(others) == 1 and text is not texts[-1] else ""
-                return Owner(students, account, version, "" if other in students else other)
-            if platform:  # its name says who it is, and the roster does not have them
-                return Owner((), platform["account"], version)
-    return Owner((), "", version)
+    *folders, name = parts
+    said = [says(folder, f"the folder {folder}", homework, roster) for folder in folders]
+    said.append(says(without_endings(name), "its own name", homework, roster, is_folder=False))
+    said = [one for one in said if one]
+    version = max((one.version for one in said), default=0)
+    if not said:
+        return Owner((), "", version)
+    first = min(said, key=lambda one: one.strength)  # and of equals the outermost
+    students = set(first.students)
+    others = [one for one in said if students and one.students and not students & set(one.students)]
+    for one in list(others):
+        if first.is_folder and one.is_folder and not first.by_platform and one.strength == first.strength:
+            students |= set(one.students)
+            others.remove(one)
+    contradicted = ", ".join(f"{one.where} {' or '.join(one.students)}" for one in others)
+    return Owner(tuple(sorted(students)), first.account, version, contradicted)
+
+
+def says(name: str, where: str, homework: str, roster: list[Student], is_folder: bool = True) -> Says | None:
+    """What one name in a path says; None if it says nothing."""
+    text = COPY.sub(" ", name).strip()
+    if platform := by_a_platform(text, homework):
+        found, account = by_number(platform, roster)  # and if there is nobody: the roster does not have them
+        version = int(platform.groupdict().get("version") or 0)
+        return Says(where, names(found), 0, account, version, is_folder, by_platform=True)
+    if is_folder and (exact := [student for student in roster if student.student == identity(name)]):
+        return Says(where, names(exact), 0)
+    for strength, rule in enumerate((by_whole_name, by_part_of_name, by_name_and_number)):
+        if rule(text, homework, roster):
+            found = [student for reading in readings(text, homework) for student in rule(reading, homework, roster)]
+            return Says(where, names(found), strength, is_folder=is_folder)
+    return None
+
+
+def readings(text: str, homework: str) -> list[str]:
+    """A text as it is written; with its last number joined to the name; and without it, for it may count copies."""
+    found = [text, LAST_NUMBER.sub(r"\1", bare := without_homework(text, homework))]
+    while LAST_NUMBER.search(bare):
+        found.append(bare := LAST_NUMBER.sub("", bare))
+    return found
+
+
+def names(students: list[Student]) -> tuple[str, ...]:
+    return tuple(sorted({student.student for student in students}))
 
 
 def by_a_platform(text: str, homework: str) -> re.Match | None:
@@ -73,10 +119,11 @@ def by_whole_name(text: str, homework: str, roster: list[Student]) -> list[Stude
 
 def by_part_of_name(text: str, homework: str, roster: list[Student]) -> list[Student]:
     """Those whose name on the roster stands in the text, between blanks and signs; a longer name hides its parts."""
-    text = identity(re.sub(r"\(\d{1,2}\)", "", text))  # not the copy's number, as in hw01 (2).ipynb
+    text = identity(text)
     spans = [
         (match.start(), match.end(), student)
         for student in roster
+        if student.student in text  # quick, and for most of a roster the end of it
         for match in re.finditer(rf"(?<![^\W_]){re.escape(student.student)}(?![^\W_])", text)
     ]
     whole = [
@@ -87,6 +134,11 @@ def by_part_of_name(text: str, homework: str, roster: list[Student]) -> list[Stu
     return list(dict.fromkeys(whole))
 
 
+def by_name_and_number(text: str, homework: str, roster: list[Student]) -> list[Student]:
+    """Those whose whole name it is but for the last number."""
+    return by_whole_name(LAST_NUMBER.sub("", without_homework(text, homework)), homework, roster)
+
+
 def by_name(text: str, roster: list[Student]) -> list[Student]:
     """Those who are called so, in whatever order the words stand; accents count where the text has some."""
     found = [student for student in roster if letters(text) and letters(text) in orders(student, letters)]
@@ -95,22 +147,32 @@ def by_name(text: str, roster: list[Student]) -> list[Student]:
     return found
 
 
+@cache
 def orders(student: Student, form) -> set[str]:
     """How platforms write a student: the name in each order of its words, and the name on the roster."""
     words = re.split(r"[\s,]+", student.name.strip())
     return {form("".join(words[i:] + words[:i])) for i in range(len(words))} | {form(student.student)}
 
 
+@cache
 def letters_and_accents(text: str) -> str:
     """A name without case, blanks and signs."""
     return re.sub(r"[\W_]", "", identity(text))
 
 
+@cache
 def letters(text: str) -> str:
     """A name without case, accents, blanks and signs, as platforms write it in the names of files."""
     split = unicodedata.normalize("NFKD", letters_and_accents(text))
     return "".join(letter for letter in split if not unicodedata.combining(letter))
 
 
+def without_endings(name: str) -> str:
+    """The name of a file without its endings and the numbers in brackets that count copies."""
+    return ENDINGS.sub("", COPY.sub(" ", name).strip()).strip()
+
+
 def without_homework(text: str, homework: str) -> str:
+    """The rest of a name; behind a homework that stands behind a name, a number counts copies, as in anna_hw01-2."""
+    text = re.sub(rf"(?i)(?<=[_\-. ]{re.escape(homework)})[_\- ]+\d{{1,2}}$", "", text)
     return re.sub(rf"(?i)(^|[_\-. ]){re.escape(homework)}($|[_\-. ])", " ", text).strip()

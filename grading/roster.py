@@ -3,19 +3,31 @@
 import csv
 import io
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from lib.homework.parameters import identity
 
 # The columns that may hold what we need, as they are called in our own format, by Canvas and by Moodle.
-NUMBERS = {"canvas": ("canvas_id",), "moodle": ("moodle_id", "identifier")}  # which they put into names of files
+NUMBERS = {"canvas": ("canvas id",), "moodle": ("moodle id", "identifier")}  # which they put into names of files
 CANVAS = ("sis login id", "sis user id", "id")  # beside a column `student` that holds the name
 MOODLE = ("username", "id number", "email address", "email")
 NAMES = ("name", "full name")
 HALVES = (("first name", "last name"), ("first name", "surname"))
+IN_ENGLISH = {  # what a German Moodle calls them
+    "anmeldename": "username",
+    "e-mail-adresse": "email address",
+    "id-nummer": "id number",
+    "nachname": "last name",
+    "vollständiger name": "full name",
+    "vorname": "first name",
+}
 NO_STUDENTS = ("points possible", "student, test", "test student", "manual posting")  # lines of Canvas
-REMEDY = "Its first line names the columns, as in student,name,canvas_id; exports of Canvas and Moodle are read, too."
+REMEDY = (
+    "Its first line names the columns, as in student,name,canvas_id. Exports of Canvas in English and of Moodle in "
+    "English or German are read, too."
+)
 
 
 @dataclass(frozen=True)
@@ -31,8 +43,8 @@ class Student:
 def read_roster(path: Path) -> list[Student]:
     """The students of a roster.
 
-    Comma, semicolon or tab; UTF-8, UTF-16 or what Excel writes in Western Europe; headers in
-    any case. A column ``student``, or an export of Canvas or Moodle.
+    Comma, semicolon or tab; UTF-8, UTF-16 or, with a word about it, what Excel writes in Western
+    Europe; headers in any case. A column ``student``, or an export of Canvas or Moodle.
 
     Raises
     ------
@@ -78,29 +90,55 @@ def decoded(path: Path) -> str:
         encodings = ["utf-8-sig", "cp1252"]
     for encoding in encodings:
         try:
-            return content.decode(encoding)
+            text = content.decode(encoding)
         except UnicodeDecodeError:
-            pass
+            continue
+        if encoding == "cp1252":
+            print(
+                f"{path.name} is no UTF-8, and was read as Windows-1252, as Excel writes it in Western Europe. If a "
+                f"name with accents comes out wrong, save it from the spreadsheet as CSV in UTF-8.",
+                file=sys.stderr,
+            )
+        return text
     raise ValueError(f"{path.name} is in no encoding that we know. Save it from the spreadsheet as CSV in UTF-8.")
 
 
 def table(text: str, name: str) -> list[tuple[int, dict[str, str]]]:
-    """The lines below the first as dicts, with their numbers; the separator is the one that gives most columns."""
-    text = re.sub(r"\A\s*sep=.\r?\n", "", text, flags=re.IGNORECASE)
-    first = text.lstrip().split("\n")[0]
+    """The lines below the header as dicts, with their numbers; the header is the first line that holds a word.
+
+    The separator is the one that gives the header most columns.
+    """
+    text = re.sub(r"\A\s*sep=.(?=\r?\n)", "", text, flags=re.IGNORECASE)
+    written = list(io.StringIO(text, newline=""))
+    first = next((line for line in written if re.search(r"\w", line)), "")
     separator = max(",;\t", key=first.count)
+    reader = csv.reader(written, delimiter=separator, skipinitialspace=True, strict=True)
+    lines, begins = [], 1
     try:
-        lines = list(csv.reader(io.StringIO(text.lstrip(), newline=""), delimiter=separator))
+        for line in reader:
+            inside = written[begins : reader.line_num]  # a text between quotation marks may have lines of its own
+            if any(one.count(separator) >= first.count(separator) for one in inside):  # but none with all columns
+                raise ValueError(unclosed(name, begins))
+            lines.append((begins, [value.strip() for value in line]))
+            begins = reader.line_num + 1
     except csv.Error as error:
+        if '"' in text:
+            raise ValueError(unclosed(name, begins)) from None
         raise ValueError(f"{name} is no CSV file ({error}). {REMEDY}") from None
+    lines = [(number, line) for number, line in lines if any(line)]
     if len(lines) < 2:
         raise ValueError(f"{name} names no student. {REMEDY}")
-    header = [title.strip().casefold() for title in lines[0]]
-    return [
-        (number, dict(zip(header, [value.strip() for value in line])))
-        for number, line in enumerate(lines[1:], start=2)
-        if any(value.strip() for value in line)
-    ]
+    (_, header), *rest = lines
+    header = [re.sub(r"[\s_]+", " ", title).casefold() for title in header]
+    header = [IN_ENGLISH.get(title, title) for title in header]
+    return [(number, dict(zip(header, line))) for number, line in rest]
+
+
+def unclosed(name: str, line: int) -> str:
+    return (
+        f"{name}, line {line}: a quotation mark begins there that is not closed before the next comma or line, and "
+        f"would swallow other students. Put one at both ends of the text, or none."
+    )
 
 
 def one(row: dict[str, str]) -> Student | None:

@@ -23,6 +23,7 @@ MEMORY_IN_ALL = 2 * 2**30  # bytes in use by all processes of a sandbox
 SCRATCH = 256 * 2**20  # bytes of files in the notebook's folder, in memory
 SHARED_MEMORY = 64 * 2**20  # bytes of /dev/shm
 LARGEST_FILE = 64 * 2**20
+FILES = 20_000  # in each of the two; the kernel needs memory for an empty one, too
 PROCESSES = 64  # and threads, of one sandbox
 FOR_SYSTEMD = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")  # where systemd-run finds the user's systemd
 INSTALL = "Debian and Ubuntu: apt install bubblewrap libseccomp2"
@@ -115,7 +116,7 @@ class Sandbox:
 
 def watch(pid: int) -> Watch:
     """Ends a sandbox when all its processes together use too much; bubblewrap's own are among them."""
-    return Watch(pid, MEMORY_IN_ALL, PROCESSES + 16)
+    return Watch(pid, MEMORY_IN_ALL, PROCESSES + 16, FILES, ("/homework", "/dev/shm"))
 
 
 @cache
@@ -136,7 +137,7 @@ def control_group() -> tuple[str, ...]:
 
 def description() -> str:
     """How a submission is run, for results that depend on it."""
-    sizes = (MEMORY, MEMORY_IN_ALL, SCRATCH, SHARED_MEMORY, LARGEST_FILE, PROCESSES)
+    sizes = (MEMORY, MEMORY_IN_ALL, SCRATCH, SHARED_MEMORY, LARGEST_FILE, FILES, PROCESSES)
     return f"sandbox {sizes} {_counts_processes_per_sandbox()} {control_group()}"
 
 

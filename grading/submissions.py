@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grading.notebooks import is_debris, listed, may_hold_one
-from grading.owner import ENDINGS, Owner, by_a_platform, letters, owner, without_homework
+from grading.owner import COPY, Owner, by_a_platform, letters, owner, without_endings, without_homework
 from grading.roster import Student
 from lib.homework.inside import shown
 from lib.homework.parameters import identity
 
 MOST_OTHERS = 20  # names of files beside the one that counts
+COPIED = re.compile(r"[\s_-]+(copy|kopie)([\s_-]*\d+)?$", re.IGNORECASE)  # in words, as in anna - Copy
 REMEDY = "Put each file into a folder with the student's name, or the platform's numbers into the roster."
 
 
@@ -88,22 +89,34 @@ def of_student(student: str, sure: list[Found], unsure: list[Found]) -> Submissi
     one = counted(student, sure)
     newest = max(sure, key=lambda file: file.rank)
     if newest.owner.contradicted:
-        doubt = f"Its folder says {student}, its own name {newest.owner.contradicted}. {doubt}"
+        doubt = f"Its path says {student}, but {newest.owner.contradicted}. {doubt}"
     one.note = doubt.strip()
     return one
 
 
 def by_label(files: list[Found], homework: str) -> list[Submission]:
-    """A submission for each name that files and folders give; a platform's accounts of one name stay apart."""
+    """A submission for each name that folders and files give; accounts and places of one name stay apart.
+
+    Folders are people where every notebook lies in one, and not all in the same; so are those
+    whose files are called alike, as in anna/draft.ipynb and bob/draft.ipynb.
+    """
     num_files = Counter(file.path.parent for file in files)
-    groups, accounts = defaultdict(list), defaultdict(set)
+    holders = {file.path.parent if "/" in file.name else None for file in files if may_hold_one(file.path.name)}
+    folders_say = len(holders) > 1 and None not in holders
+    alike = defaultdict(set)
     for file in files:
-        name, account = label(file, homework, num_files[file.path.parent] == 1)
-        groups[name, account].append(file)
-        accounts[name].add(account)
+        if "/" in file.name:
+            alike[called(without_endings(file.path.name), homework)].add(file.path.parent)
+    groups, places = defaultdict(list), defaultdict(set)
+    for file in files:
+        alone = num_files[file.path.parent] == 1
+        shared = len(alike[called(without_endings(file.path.name), homework)]) > 1
+        name, place = label(file, homework, folders_say or alone or shared)
+        groups[name, place].append(file)
+        places[name].add(place)
     made = [
-        counted(f"{name} ({account})" if len(accounts[name]) > 1 else name, its)
-        for (name, account), its in groups.items()
+        counted(f"{name} ({place})" if len(places[name]) > 1 and place else name, its)
+        for (name, place), its in groups.items()
     ]
     return sorted(made, key=lambda one: one.student)
 
@@ -129,15 +142,24 @@ def found(path: Path, folder: Path, homework: str, roster: list[Student]) -> Fou
 
 
 def label(file: Found, homework: str, folder_says: bool) -> tuple[str, str]:
-    """What to call somebody whom no roster names, and the account: by platform, a folder of their own, or file."""
+    """What to call somebody whom no roster names, and the account or the folders that tell namesakes apart.
+
+    The platform says it, or the innermost folder that is not called like the homework, or the file.
+    """
     *folders, name = file.name.split("/")
     for text in (*folders, name):
         if platform := by_a_platform(text, homework):
             return letters(platform["name"]), platform["account"]
-    bare = identity(without_homework(ENDINGS.sub("", name), homework))
-    if folders and (folder_says or not bare):
-        return identity(folders[-1]), ""
-    return bare or identity(name), ""
+    own = called(without_endings(name), homework)
+    people = [number for number, folder in enumerate(folders) if called(folder, homework)]
+    if people and (folder_says or not own):
+        return called(folders[people[-1]], homework), "/".join(folders[: people[-1]])
+    return own or identity(name), ""
+
+
+def called(text: str, homework: str) -> str:
+    """A name without the homework and without what says that it is a copy; empty if nothing is left."""
+    return identity(COPIED.sub("", without_homework(COPY.sub(" ", text).strip(), homework)))
 
 
 def walk(folder: Path) -> list[Path]:

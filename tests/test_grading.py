@@ -164,6 +164,11 @@ ATTACKS = {
         16,
         "graded",
     ),
+    "makes-empty-files": (
+        PERFECT | {"q2": "import os, time\nfor n in range(25_000):\n    os.mkdir(f'/dev/shm/{n}')\ntime.sleep(1)"},
+        None,
+        "not gradable: the notebook made more than 20,000 files",
+    ),
     "spies": (
         PERFECT
         | {
@@ -564,6 +569,16 @@ def test_a_worker_that_dies_takes_nobody_along(released, tmp_path):
     statuses = [result["status"] for result in results]
     assert statuses[0] == statuses[2] == statuses[3] == "graded" and statuses[1].startswith("not graded")
     assert len(list((tmp_path / "out" / "results").iterdir())) == 3
+
+
+def test_a_file_that_cannot_be_looked_at_takes_nobody_along(released, tmp_path):
+    """The name that is too long stands for all errors of the file system, which root does not have."""
+    (tmp_path / "shared").mkdir()
+    autograder = unpack(released / "autograder.zip", tmp_path / "shared")
+    folder, _ = class_of(released, tmp_path, ["ann"])
+    submissions = [Submission("ann", folder / "ann.ipynb"), Submission("bob", folder / ("b" * 300))]
+    ann, bob = grade_all(submissions, autograder, tmp_path / "out", one.Limits(), safe=False)
+    assert ann["status"] == "graded" and bob["status"] == "not gradable: it cannot be read (File name too long)"
 
 
 @needs_sandbox

@@ -127,6 +127,25 @@ def test_files_have_little_room_wherever_they_may_be_written():
     assert all(size <= (64 if folder == "/dev/shm" else 256) for folder, size in written.items()), written
 
 
+@needs_sandbox
+@pytest.mark.parametrize("folder", ["/homework", "/dev/shm"])
+@pytest.mark.parametrize(
+    "make", ["os.close(os.open(name, os.O_CREAT))", "os.mkdir(name)", "os.symlink('x', name)", "os.mkfifo(name)"]
+)
+def test_empty_files_are_counted_wherever_they_may_be_made(folder, make):
+    """A kilobyte of the kernel's memory each, which no limit in bytes counts."""
+    many = f"""
+        import time
+        for number in range(SOME):
+            name = f'{folder}/{{number}}'
+            {make}
+        time.sleep(1)
+        out = 'lived'
+        """
+    assert inside(many.replace("SOME", "25_000")) == "the notebook made more than 20,000 files"
+    assert inside(many.replace("SOME", "2_000")) == "lived"
+
+
 THREADS = """
     import threading, time
     out = 0

@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from grading.notebooks import NotGradable, read_notebook
+from grading.notebooks import MOST_ENTRIES, NotGradable, read_notebook
 from grading.roster import Student, read_roster
 from grading.submissions import collect
 
@@ -59,7 +59,16 @@ def test_a_roster_as_spreadsheets_write_it(tmp_path, encoding, separator, header
     assert read_roster(tmp_path / "roster.csv") == ROWS
 
 
-@pytest.mark.parametrize("text", ["sep=;\nstudent;name\nann;A\n", '"student","name"\n"ann","A"\n', "\nstudent\nann\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\nstudent;name\nann;A\n",
+        '"student","name"\n"ann","A"\n',
+        "\nstudent\nann\n",
+        ";;\nstudent;name;x\nann;A;\n",
+        ',,\n\n student, name\nann, "Lee, A"\n',
+    ],
+)
 def test_a_roster_with_quirks(tmp_path, text):
     (tmp_path / "roster.csv").write_text(text, encoding="utf-8")
     assert [student.student for student in read_roster(tmp_path / "roster.csv")] == ["ann"]
@@ -77,6 +86,56 @@ def test_a_roster_that_a_platform_exports(tmp_path, export, numbers):
         )
 
 
+@pytest.mark.parametrize("header", ["Canvas ID", "canvas_id", "CANVAS  ID", "Canvas_Id"])
+def test_a_header_with_blanks_or_underscores_is_the_same(tmp_path, header):
+    (tmp_path / "roster.csv").write_text(f"student,{header}\nann,4711\n", encoding="utf-8")
+    assert read_roster(tmp_path / "roster.csv") == [Student("ann", canvas="4711")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Vorname,Nachname,ID-Nummer,Institution,Abteilung,E-Mail-Adresse\nAnn,Müller,ann,,,x@uni.example\n",
+        "Vorname;Nachname;Anmeldename;E-Mail-Adresse\nAnn;Müller;ann;x@uni.example\n",
+        "Vollständiger Name,E-Mail-Adresse,Status\nAnn Müller,ann@uni.example,Abgegeben\n",
+    ],
+)
+def test_a_roster_of_a_german_moodle(tmp_path, text):
+    (tmp_path / "roster.csv").write_text(text, encoding="utf-8")
+    assert read_roster(tmp_path / "roster.csv") == [Student("ann", "Ann Müller")]
+
+
+def test_an_encoding_that_was_guessed_is_said_once(tmp_path, capsys):
+    for encoding in ("utf-8", "utf-16", "cp1252"):
+        assert capsys.readouterr().err == ""
+        (tmp_path / "roster.csv").write_text("student,name\nann,Ann Müller\nbob,Böb\n", encoding=encoding)
+        read_roster(tmp_path / "roster.csv")
+    assert capsys.readouterr().err.count("roster.csv is no UTF-8") == 1
+
+
+@pytest.mark.parametrize(
+    "text, line",
+    [
+        ('student,name\nann,"Ann\nbob,Bob\ncy,Cy\n', 2),
+        ('student,name\nann,Ann\nbob,"Bob\ncy,"Cy"\ndora,Dora\n', 3),
+        ('student,name\nann,"Ann\nbob,Bob"\ncy,Cy\n', 2),
+        ('student,name\n\n"ann,Ann\nbob",Bob\ncy,Cy\n', 3),
+        ('student,name,group\nann,Ann,"A\nbob,Bob,B"\ncy,Cy,A\n', 2),
+        ('student\nann\n"bob\ncy"\n', 3),
+    ],
+)
+def test_a_quotation_mark_that_is_not_closed_swallows_nobody(tmp_path, text, line):
+    (tmp_path / "roster.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=f"line {line}: a quotation mark begins there"):
+        read_roster(tmp_path / "roster.csv")
+
+
+def test_a_comment_of_several_lines_is_one_cell(tmp_path):
+    text = 'Identifier,Full name,Email address,Feedback comments\n1,Ann,ann@x.y,"good,\nbut ""late"""\n2,Bob,bob@x.y,\n'
+    (tmp_path / "roster.csv").write_text(text, encoding="utf-8")
+    assert [student.student for student in read_roster(tmp_path / "roster.csv")] == ["ann", "bob"]
+
+
 @pytest.mark.parametrize(
     "content, sentence",
     [
@@ -86,6 +145,7 @@ def test_a_roster_that_a_platform_exports(tmp_path, export, numbers):
         (b"student,canvas_id\nann,1\nbob,1\n", "Canvas number 1 more than once"),
         (b"student\n", "names no student"),
         (b"", "names no student"),
+        ("Prénom,Nom,Adresse de courriel\nAnn,Lee,a@uni.example\n".encode(), "Moodle in English or German"),
         (b"PK\3\4 a workbook", "Save it from the spreadsheet as CSV"),
         (b"student\n1.23E+07\n", "made a number of the name"),
         (b'student\n"ann\n\0', "names no student|no CSV|ann"),
@@ -189,6 +249,117 @@ def test_a_folder_that_contradicts_its_file_is_noted(tmp_path):
     assert "its own name bob" in found["anna"].note and found["bob"].status == "no submission"
 
 
+NUMBERED = [Student(name) for name in ("anna.miller", "anna.miller2", "123", "1234", "s1", "s12", "s1_3", "bo")]
+COPIES = ["{}.ipynb", "{}_hw01.ipynb", "hw01_{}.ipynb", "{}/hw01.ipynb", "week 3/{}/draft.ipynb", "{}.ipynb.txt"]
+
+
+@pytest.mark.parametrize("pattern", COPIES)
+@pytest.mark.parametrize(
+    "name, student",
+    [
+        ("anna.miller (2)", "anna.miller"),
+        ("anna.miller(2)", "anna.miller"),
+        ("anna.miller_(12)", "anna.miller"),
+        ("anna.miller[2]", "anna.miller"),
+        ("anna.miller2 (2)", "anna.miller2"),
+        ("final anna.miller (2)", "anna.miller"),
+        ("123 (4)", "123"),
+        ("s1 (2)", "s1"),
+        ("anna.miller2", "anna.miller2"),
+        ("s12", "s12"),
+    ],
+)
+def test_a_number_in_brackets_is_no_part_of_a_name(tmp_path, pattern, name, student):
+    handed_in(tmp_path, [pattern.format(name)])
+    found = [one.student for one in collect(tmp_path, "hw01", NUMBERED) if one.status == ""]
+    assert found == [student]
+
+
+@pytest.mark.parametrize("pattern", COPIES)
+@pytest.mark.parametrize(
+    "name, both",
+    [
+        ("anna.miller 2", "anna.miller or of anna.miller2"),
+        ("anna.miller-2", "anna.miller or of anna.miller2"),
+        ("anna.miller_2", "anna.miller or of anna.miller2"),
+        ("Anna_Miller - 2", "anna.miller or of anna.miller2"),
+        ("final anna.miller 2", "anna.miller or of anna.miller2"),
+        ("123 4", "123 or of 1234"),
+        ("s1_2", "s1 or of s12"),
+        ("s1 3", "s1 or of s1_3"),
+    ],
+)
+def test_a_last_number_that_is_set_apart_may_be_of_two(tmp_path, pattern, name, both):
+    handed_in(tmp_path, [pattern.format(name)])
+    found = [one for one in collect(tmp_path, "hw01", NUMBERED) if one.file]
+    assert [one.student for one in found] == both.split(" or of ")
+    assert all(one.path is None and both in one.status for one in found)
+
+
+def test_a_copy_beside_its_namesakes_file_is_nobody_elses(tmp_path):
+    handed_in(tmp_path, ["anna.miller (2).ipynb", "anna.miller2_hw01.ipynb"])
+    found = whose(tmp_path, NUMBERED)
+    assert found["anna.miller"] == ("anna.miller (2).ipynb", "")
+    assert found["anna.miller2"] == ("anna.miller2_hw01.ipynb", "")
+
+
+@pytest.mark.parametrize(
+    "name, student",
+    [
+        ("s1_3/hw01.ipynb", "s1_3"),  # the remedy: a folder that is called exactly so
+        ("anna.miller_hw01-2.ipynb", "anna.miller"),
+        ("bo-2.ipynb", "bo"),
+        ("Bo Lee 2.ipynb", "bo"),
+        ("Lee, Bo (2).ipynb", "bo"),
+    ],
+)
+def test_a_number_after_the_only_name_that_fits_counts_copies(tmp_path, name, student):
+    handed_in(tmp_path, [name])
+    roster = [Student("bo", "Bo Lee") if one.student == "bo" else one for one in NUMBERED]
+    assert [one.student for one in collect(tmp_path, "hw01", roster) if one.status == ""] == [student]
+
+
+@pytest.mark.parametrize("path", ["bob/anna/hw01.ipynb", "bob/hw01/anna/x.ipynb", "bob/anna/hw01_anna.ipynb"])
+def test_folders_that_contradict_each_other_decide_nothing(tmp_path, path):
+    handed_in(tmp_path, [path])
+    found = collect(tmp_path, "hw01", [Student("anna"), Student("bob")])
+    assert all(one.path is None and "may be of anna or of bob" in one.status for one in found)
+
+
+def test_every_name_in_a_path_that_says_another_is_noted(tmp_path):
+    handed_in(tmp_path, ["anna/x/bob's review/cy_hw01.ipynb", "Anna_7_assignsubmission_file/bob/hw01.ipynb"])
+    roster = [Student("anna", "Anna", moodle="7"), Student("bob"), Student("cy")]
+    anna, bob, _ = collect(tmp_path, "hw01", roster)
+    assert anna.status == "" and "the folder bob bob" in anna.note and bob.status == "no submission"
+    os.utime(tmp_path / "anna/x/bob's review/cy_hw01.ipynb", (9000, 9000))
+    note = collect(tmp_path, "hw01", roster)[0].note
+    assert "the folder bob's review bob" in note and "its own name cy" in note
+
+
+@pytest.mark.parametrize(
+    "names, students",
+    [
+        (["anna/draft.ipynb", "anna/final.ipynb", "bob/draft.ipynb", "bob/final.ipynb"], ["anna", "bob"]),
+        (["anna/draft.ipynb", "anna/final.ipynb", "bob/draft.ipynb", "bob/final.ipynb", "notes.txt"],
+         ["anna", "bob", "notes"]),
+        (["anna/draft.ipynb", "anna/final.ipynb", "bob/draft.ipynb", "bob/final.ipynb", "cy.ipynb"],
+         ["anna", "bob", "cy"]),
+        (["anna/hw01/a.ipynb", "anna/hw01/b.ipynb", "bob/hw01/a.ipynb"], ["anna", "bob"]),
+        (["anna/src/a.ipynb", "bob/src/a.ipynb"], ["src (anna)", "src (bob)"]),
+        (["anna_hw01.ipynb", "anna_hw01 (1).ipynb", "anna (2).ipynb", "anna - Copy.ipynb", "anna_hw01-1.ipynb"],
+         ["anna"]),
+        (["anna (1)/hw01.ipynb", "anna/hw01.ipynb", "bob/x.ipynb"], ["anna", "bob"]),
+        (["week 1/anna.ipynb", "week 1/bob_hw01.ipynb"], ["anna", "bob"]),
+        (["anna.ipynb", "late/bob.ipynb", "late/cy.ipynb"], ["anna", "bob", "cy"]),
+    ],
+)  # fmt: skip
+def test_without_a_roster_different_people_stay_apart(tmp_path, names, students):
+    handed_in(tmp_path, names)
+    found = collect(tmp_path, "hw01", None)
+    assert [one.student for one in found] == students
+    assert sorted(name for one in found for name in (one.file, *one.others)) == sorted(names)
+
+
 @pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
 def test_names_are_compared_in_one_form(tmp_path, form):
     written = unicodedata.normalize(form, "René")
@@ -257,9 +428,29 @@ def test_files_of_nobody_are_named_by_what_they_are_called(tmp_path):
     assert sorted(one.file for one in found) == ["=cmd.ipynb", "stranger.ipynb", "x/readme.md"]
 
 
-def zipped(**entries) -> bytes:
+@pytest.mark.parametrize("name", ["x" * 300, "absent"])
+def test_an_error_of_looking_at_a_file_is_a_sentence(tmp_path, name):
+    with pytest.raises(NotGradable, match="cannot be read"):
+        read_notebook(tmp_path / name)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root enters every folder")
+def test_a_folder_that_cannot_be_entered_stops_nobody(tmp_path):
+    handed_in(tmp_path, ["anna/hw01.ipynb", "bob/hw01.ipynb"])
+    (tmp_path / "bob").chmod(0o444)
+    try:
+        found = {one.student: one for one in collect(tmp_path, "hw01", [Student("anna"), Student("bob")])}
+        assert found["anna"].status == found["bob"].status == ""
+        read_notebook(found["anna"].path)
+        with pytest.raises(NotGradable, match="cannot be read \\(Permission denied"):
+            read_notebook(found["bob"].path)
+    finally:
+        (tmp_path / "bob").chmod(0o755)
+
+
+def zipped(method=zipfile.ZIP_DEFLATED, **entries) -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(file, "w", method) as archive:
         for name, content in entries.items():
             archive.writestr(name, content)
     return file.getvalue()
@@ -278,6 +469,23 @@ def zipped(**entries) -> bytes:
 def test_an_archive_is_named_with_what_was_found_in_it(tmp_path, entries, said):
     (tmp_path / "ann.zip").write_bytes(zipped(**entries))
     with pytest.raises(NotGradable, match=said):
+        read_notebook(tmp_path / "ann.zip")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_that_may_unpack_to_any_size_is_not_unpacked(tmp_path, method):
+    """zipfile reads as much as asked for of a deflated entry, but a whole block of these: a gigabyte of 600 bytes."""
+    (tmp_path / "ann.zip").write_bytes(zipped(method, **{"hw01.ipynb": NOTEBOOK}))
+    with pytest.raises(NotGradable, match="packed in an unusual way"):
+        read_notebook(tmp_path / "ann.zip")
+    (tmp_path / "ann.zip").write_bytes(zipped(zipfile.ZIP_STORED, **{"hw01.ipynb": NOTEBOOK}))
+    assert read_notebook(tmp_path / "ann.zip")
+
+
+def test_an_archive_of_very_many_entries_is_not_listed(tmp_path):
+    entries = {f"{number}.txt": "" for number in range(MOST_ENTRIES)}
+    (tmp_path / "ann.zip").write_bytes(zipped(**entries, **{"hw01.ipynb": NOTEBOOK}))
+    with pytest.raises(NotGradable, match="more than 10,000 entries"):
         read_notebook(tmp_path / "ann.zip")
 
 

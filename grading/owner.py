@@ -5,7 +5,8 @@
 3. A whole name speaks before a part of one.
 4. Names are compared in one form. If several students fit, all of them are named and none is chosen.
 5. A number in brackets counts copies and is no part of a name. A last number that is set apart, as in
-   anna-2, may be either: it names both, anna and anna2, if there are both.
+   anna-2, may be either: it names both, anna and anna2, if there are both. Only a folder that is
+   called exactly as the roster has it means nobody else.
 """
 
 import re
@@ -15,6 +16,7 @@ from functools import cache
 from operator import attrgetter
 
 from grading.roster import Student
+from lib.homework.inside import shown
 from lib.homework.parameters import identity
 
 CANVAS = re.compile(r"(?P<name>[^_]+)_(?:LATE_)?(?P<account>\d+)_(?P<version>\d+)_.+")
@@ -40,7 +42,7 @@ class Owner:
 class Says:
     """Whom the name of one folder, or of the file, means."""
 
-    where: str
+    where: str  # as the beginning of a sentence that the student ends
     students: tuple[str, ...]
     strength: int  # the rule by which it does; the first is the strongest
     account: str = ""
@@ -52,7 +54,7 @@ class Says:
 def owner(parts: tuple[str, ...], homework: str, roster: list[Student]) -> Owner:
     """Whose file it is, by its path below the folder of submissions."""
     *folders, name = parts
-    said = [says(folder, f"the folder {folder}", homework, roster) for folder in folders]
+    said = [says(folder, f"the folder {shown(folder, 100)} says", homework, roster) for folder in folders]
     said.append(says(without_endings(name), "its own name", homework, roster, is_folder=False))
     said = [one for one in said if one]
     version = max((one.version for one in said), default=0)

@@ -13,7 +13,7 @@ from lib.homework.inside import shown
 from lib.homework.parameters import identity
 
 MOST_OTHERS = 20  # names of files beside the one that counts
-COPIED = re.compile(r"[\s_-]+(copy|kopie)([\s_-]*\d+)?$", re.IGNORECASE)  # in words, as in anna - Copy
+COPIED = re.compile(r"^(copy of|kopie von)\s+|[\s_-]+(copy|kopie)([\s_-]*\d+)?$", re.IGNORECASE)  # in words
 REMEDY = "Put each file into a folder with the student's name, or the platform's numbers into the roster."
 
 

@@ -330,10 +330,10 @@ def test_every_name_in_a_path_that_says_another_is_noted(tmp_path):
     handed_in(tmp_path, ["anna/x/bob's review/cy_hw01.ipynb", "Anna_7_assignsubmission_file/bob/hw01.ipynb"])
     roster = [Student("anna", "Anna", moodle="7"), Student("bob"), Student("cy")]
     anna, bob, _ = collect(tmp_path, "hw01", roster)
-    assert anna.status == "" and "the folder bob bob" in anna.note and bob.status == "no submission"
+    assert anna.status == "" and "the folder bob says bob" in anna.note and bob.status == "no submission"
     os.utime(tmp_path / "anna/x/bob's review/cy_hw01.ipynb", (9000, 9000))
     note = collect(tmp_path, "hw01", roster)[0].note
-    assert "the folder bob's review bob" in note and "its own name cy" in note
+    assert "the folder bob's review says bob" in note and "its own name cy" in note
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,8 @@ def test_every_name_in_a_path_that_says_another_is_noted(tmp_path):
          ["anna", "bob", "cy"]),
         (["anna/hw01/a.ipynb", "anna/hw01/b.ipynb", "bob/hw01/a.ipynb"], ["anna", "bob"]),
         (["anna/src/a.ipynb", "bob/src/a.ipynb"], ["src (anna)", "src (bob)"]),
-        (["anna_hw01.ipynb", "anna_hw01 (1).ipynb", "anna (2).ipynb", "anna - Copy.ipynb", "anna_hw01-1.ipynb"],
+        (["anna_hw01.ipynb", "anna_hw01 (1).ipynb", "anna (2).ipynb",
+          "anna - Copy.ipynb", "Copy of anna.ipynb", "anna copy 2.ipynb", "anna_hw01-1.ipynb"],
          ["anna"]),
         (["anna (1)/hw01.ipynb", "anna/hw01.ipynb", "bob/x.ipynb"], ["anna", "bob"]),
         (["week 1/anna.ipynb", "week 1/bob_hw01.ipynb"], ["anna", "bob"]),

@@ -96,9 +96,10 @@ def laid(lengths: Iterable[int], sequence_length: int, packing: str = "none") ->
     packing : {"none", "wrapped", "best fit", "best fit, split"}
         "none": each document is a row, what is too long is cut off. "wrapped": all
         documents are joined and cut every ``sequence_length`` tokens. "best fit": the
-        longest document first, each into the fullest row that still has room; what is too
-        long is cut off. "best fit, split": the same, but a document that is too long is
-        split into several first.
+        longest document first, each into the fullest row that still has room (of equally
+        full ones the first; TRL takes the one that has waited longest); what is too long is
+        cut off. "best fit, split": the same, but a document that is too long is split into
+        several first.
 
     Raises
     ------

@@ -18,6 +18,7 @@ from lib.frameworks import FRAMEWORKS
 
 PLAIN = ["hugging_face", "pytorch", "texts", "keras_optax", "trees", "classical", "reinforcement", "processes"]
 WITH_CARE = ["harder"]
+LONGEST = 600  # seconds of a module; none takes a tenth of it, but processes can wait for each other for ever
 ENVIRONMENT = dict(
     TQDM_DISABLE="1",
     HF_HUB_OFFLINE="1",
@@ -32,7 +33,12 @@ ENVIRONMENT = dict(
 def in_a_process(module, seed):
     """The rows of a module, and what went wrong with it as a whole; each in a process of its own."""
     command = [sys.executable, "-m", "tests.frameworks", "--child", "--seed", seed, module]
-    done = subprocess.run(command, env=os.environ | ENVIRONMENT, capture_output=True, encoding="utf-8")
+    try:
+        done = subprocess.run(
+            command, env=os.environ | ENVIRONMENT, capture_output=True, encoding="utf-8", timeout=LONGEST
+        )
+    except subprocess.TimeoutExpired:
+        return [], f"{module} did not end within {LONGEST} s."
     rows = [json.loads(line[7:]) for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     problem = None if done.returncode == 0 else f"{module} ended with {done.returncode}:\n{done.stderr[-3_000:]}"
     return rows, problem

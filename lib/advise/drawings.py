@@ -89,7 +89,7 @@ def noise(advice: Any) -> figures.Shown:
     figure, axis = figures.new()
     axis.errorbar(
         shown["iteration"], shown["noise scale"],
-        [shown["noise scale"] - shown["low"], (shown["high"] - shown["noise scale"]).clip(lower=0)],
+        [(shown["noise scale"] - shown["low"]).clip(lower=0), (shown["high"] - shown["noise scale"]).clip(lower=0)],
         capsize=3, linewidth=1.2)  # fmt: skip
     axis.set(yscale="log", xlabel="iteration of the short runs", ylabel="noise scale, in samples")
     first, last = data.iloc[0], data.iloc[-1]

@@ -70,14 +70,8 @@ def score(page: str = "") -> str:
 
 
 def summary() -> Markdown:
-    """The score, and the way to the page that tries the verdicts on other workloads, where the book has one."""
-    travel = "travel.md"
-    further = (
-        f"\n\nEach verdict rests on one network and one data set. [Do they travel?]({travel}) tries them on others."
-        if (ROOT / travel).exists()
-        else ""
-    )
-    return Markdown(score() + further)
+    """How many claims have which verdict."""
+    return Markdown(score())
 
 
 def found_by(claim: dict) -> str:

@@ -43,13 +43,15 @@ def cells(device: str = "cpu") -> list[Cell]:
     return judged(runs(device))
 
 
-def matrix() -> HTML:
-    """Claims as rows, workloads as columns; a cell links to its effects below."""
+def matrix(page: str = "") -> HTML:
+    """Claims as rows, workloads as columns; a cell links to its effects, on another page if ``page`` is its address."""
     of = {(cell.claim.name, cell.workload): cell for cell in cells()}
     head = "".join(f'<th scope="col">{html.escape(each.title)}</th>' for each in travel.WORKLOADS.values())
     rows = []
     for claim in CLAIMS:
-        row = [_matrix_cell(of.get((claim.name, workload)), workload in records()) for workload in travel.WORKLOADS]
+        row = [
+            _matrix_cell(of.get((claim.name, workload)), workload in records(), page) for workload in travel.WORKLOADS
+        ]
         number = int(claim.lesson.split("-")[0])
         rows.append(f'<tr><th scope="row">{html.escape(claim.says)} ({number})</th>{"".join(row)}</tr>')
     caption = (
@@ -62,13 +64,13 @@ def matrix() -> HTML:
     )
 
 
-def _matrix_cell(cell: Cell | None, measured: bool) -> str:
+def _matrix_cell(cell: Cell | None, measured: bool, page: str) -> str:
     if cell is None:
         return f"<td>{'makes no sense here' if measured else 'not measured'}</td>"
     found = [verdict for _, verdict in cell.conditions]
     count = f"<br>{found.count('holds')} hold, {found.count('does not hold')} fail of {len(found)}"
     return (
-        f'<td class="{cell.verdict.replace(" ", "-")}"><a href="#{anchor(cell)}">{cell.verdict}</a>'
+        f'<td class="{cell.verdict.replace(" ", "-")}"><a href="{page}#{anchor(cell)}">{cell.verdict}</a>'
         f"<br><small>{written(cell.conditions[0][0].effect)}{count if len(found) > 1 else ''}</small></td>"
     )
 

@@ -20,6 +20,17 @@ def fastest_device() -> str:
     return "cpu"
 
 
+def device_here(name: str | None) -> torch.device:
+    """The device of that name, by default the fastest; one sentence if there is none here."""
+    try:
+        device = torch.device(fastest_device() if name is None else name)
+        torch.empty(1, device=device)
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError):
+        here = " and ".join(sorted({"cpu", fastest_device()}))
+        raise ValueError(f"device is {name!r}, but here is only {here}; leave it out for the fastest.") from None
+    return device
+
+
 def synchronize(device: torch.device):
     """Wait until a device has done all that it was given; a GPU takes orders far ahead of its work."""
     if device.type == "cuda":

@@ -185,23 +185,8 @@ def cross_entropy(outputs, classes, rows, scale, slopes):
 
 
 @njit(**COMPILED)
-def subtract_outer(rate, slope, inputs, weights, biases):
-    """One step of SGD for one sample."""
-    for j in range(len(slope)):
-        step = rate * slope[j]
-        if step != 0:
-            biases[j] -= step
-            for k in range(len(inputs)):
-                weights[j, k] -= step * inputs[k]
-
-
-@njit(**COMPILED)
-def backward(layers, weights, gradient, x, y, rows, scale, rate, work, slopes):
-    """Write the gradient of ``scale`` times the summed loss of at most BLOCK samples; return that sum.
-
-    With a ``rate`` above 0, which is for one sample and plain SGD, the weights move at once
-    instead: their gradient is an outer product, zero for every unit that ReLU switched off.
-    """
+def backward(layers, weights, gradient, x, y, rows, scale, work, slopes):
+    """Write the gradient of ``scale`` times the summed loss of at most BLOCK samples; return that sum."""
     n = len(rows)
     last = layers[len(layers) - 1]
     loss, _ = cross_entropy(
@@ -212,8 +197,8 @@ def backward(layers, weights, gradient, x, y, rows, scale, rate, work, slopes):
         width = layer.channels * layer.window
         slope = matrix(slopes, layer.outputs, n * layer.positions, layer.units)
         columns = matrix(work, layer.columns, n * layer.positions, width)
-        w = matrix(weights, layer.weights, layer.units, width)
         if number > 0:  # the first layer's inputs are data, which do not learn
+            w = matrix(weights, layer.weights, layer.units, width)
             np.dot(slope, w, matrix(slopes, layer.columns, n * layer.positions, width))
             if layer.columns != layer.inputs:
                 signal = matrix(slopes, layer.inputs, n, layer.length * layer.channels)
@@ -222,15 +207,79 @@ def backward(layers, weights, gradient, x, y, rows, scale, rate, work, slopes):
             if layers[number - 1].relu:
                 end = layer.inputs + n * layer.length * layer.channels
                 switch_off(work[layer.inputs : end], slopes[layer.inputs : end])
-        if rate > 0:
-            subtract_outer(rate, slope[0], columns[0], w, weights[layer.biases : layer.biases + layer.units])
-        else:
-            np.dot(slope.T, columns, matrix(gradient, layer.weights, layer.units, width))
-            biases = gradient[layer.biases : layer.biases + layer.units]
-            biases[:] = 0
-            for i in range(len(slope)):
-                for j in range(len(biases)):
-                    biases[j] += slope[i, j]
+        np.dot(slope.T, columns, matrix(gradient, layer.weights, layer.units, width))
+        biases = gradient[layer.biases : layer.biases + layer.units]
+        biases[:] = 0
+        for i in range(len(slope)):
+            for j in range(len(biases)):
+                biases[j] += slope[i, j]
+    return loss
+
+
+@njit(**COMPILED)
+def multiply_one(weights, inputs, biases, least, outputs):
+    """Outputs of a linear layer for one sample, none below ``least``; four units share each input that is read."""
+    units = len(weights)
+    for j in range(0, units - 3, 4):
+        a, b, c, d = biases[j], biases[j + 1], biases[j + 2], biases[j + 3]
+        for k in range(len(inputs)):
+            a += weights[j, k] * inputs[k]
+            b += weights[j + 1, k] * inputs[k]
+            c += weights[j + 2, k] * inputs[k]
+            d += weights[j + 3, k] * inputs[k]
+        outputs[j], outputs[j + 1], outputs[j + 2], outputs[j + 3] = a, b, c, d
+    for j in range(units - units % 4, units):
+        a = biases[j]
+        for k in range(len(inputs)):
+            a += weights[j, k] * inputs[k]
+        outputs[j] = a
+    for j in range(units):
+        outputs[j] = least if outputs[j] < least else outputs[j]
+
+
+@njit(**COMPILED)
+def move_one(weights, biases, slopes, inputs, rate, back):
+    """SGD's step of a linear layer for one sample; ``back`` becomes the gradient of its inputs, if it is as long."""
+    back[:] = 0
+    for j in range(len(slopes)):
+        slope, step = slopes[j], rate * slopes[j]
+        if slope != 0:  # ReLU switched the others off
+            biases[j] -= step
+            if len(back) == len(inputs):
+                for k in range(len(inputs)):
+                    back[k] += slope * weights[j, k]
+                    weights[j, k] -= step * inputs[k]
+            else:
+                for k in range(len(inputs)):
+                    weights[j, k] -= step * inputs[k]
+
+
+@njit(**COMPILED)
+def learn_one(layers, weights, x, y, batch, rate, work, slopes):
+    """One iteration of plain SGD on a batch of one sample, through linear layers; return its loss.
+
+    It reads the weights twice and writes no gradient. So small a product is done before BLAS has begun.
+    """
+    number_type = weights.dtype.type
+    work[: x.shape[1]] = x[batch[0]]
+    for layer in layers:
+        w = matrix(weights, layer.weights, layer.units, layer.channels)
+        inputs = work[layer.inputs : layer.inputs + layer.channels]
+        outputs = work[layer.outputs : layer.outputs + layer.units]
+        biases = weights[layer.biases : layer.biases + layer.units]
+        multiply_one(w, inputs, biases, number_type(0 if layer.relu else -np.inf), outputs)
+    last = layers[len(layers) - 1]
+    outputs, slope = matrix(work, last.outputs, 1, last.units), matrix(slopes, last.outputs, 1, last.units)
+    loss, _ = cross_entropy(outputs, y, batch, number_type(1), slope)
+    for number in range(len(layers) - 1, -1, -1):
+        layer = layers[number]
+        w = matrix(weights, layer.weights, layer.units, layer.channels)
+        inputs = work[layer.inputs : layer.inputs + layer.channels]
+        back = slopes[layer.inputs : layer.inputs + (layer.channels if number > 0 else 0)]
+        biases = weights[layer.biases : layer.biases + layer.units]
+        move_one(w, biases, slopes[layer.outputs : layer.outputs + layer.units], inputs, rate, back)
+        if number > 0 and layers[number - 1].relu:
+            switch_off(inputs, back)
     return loss
 
 
@@ -243,19 +292,20 @@ def advance(layers, optimizer, iterations, state, samples, order, batch_size, ra
     loss = 0.0
     (weights, velocity, squares), (x, y), (work, slopes) = state, samples, memory
     gradient, part = np.empty_like(weights), np.empty_like(weights)
-    at_once = optimizer.kind == 0 and optimizer.decay == 0 and batch_size == 1 and layers.positions.max() == 1
+    linear = (layers.columns == layers.inputs).all()
+    one_by_one = batch_size == 1 and optimizer.kind == 0 and optimizer.decay == 0 and linear
     for i in range(len(rates)):
         batch = order[i * batch_size : (i + 1) * batch_size]
-        scale = weights.dtype.type(1 / len(batch))
-        if at_once:
-            loss += backward(layers, weights, gradient, x, y, batch, scale, rates[i], work, slopes)
-            continue
-        loss += backward(layers, weights, gradient, x, y, batch[:BLOCK], scale, 0 * scale, work, slopes)
-        for start in range(BLOCK, len(batch), BLOCK):
-            loss += backward(layers, weights, part, x, y, batch[start : start + BLOCK], scale, 0 * scale, work, slopes)
-            for k in range(len(part)):
-                gradient[k] += part[k]
-        update(optimizer, iterations + i + 1, rates[i], weights, gradient, velocity, squares)
+        if one_by_one:
+            loss += learn_one(layers, weights, x, y, batch, rates[i], work, slopes)
+        else:
+            scale = weights.dtype.type(1 / len(batch))
+            loss += backward(layers, weights, gradient, x, y, batch[:BLOCK], scale, work, slopes)
+            for start in range(BLOCK, len(batch), BLOCK):
+                loss += backward(layers, weights, part, x, y, batch[start : start + BLOCK], scale, work, slopes)
+                for k in range(len(part)):
+                    gradient[k] += part[k]
+            update(optimizer, iterations + i + 1, rates[i], weights, gradient, velocity, squares)
         if loss != loss:
             break  # not a number, as every later one would be
     return loss

@@ -309,7 +309,7 @@ def _piece(settings: dict) -> str:
 def _arguments(experiment: Callable, settings: dict) -> dict:
     """The settings, with the fastest device if the experiment takes one and they do not give it."""
     if "device" in inspect.signature(experiment).parameters and "device" not in settings:
-        from lib.training import fastest_device  # here, because reading a record needs no torch
+        from lib.devices import fastest_device  # here, because reading a record needs no torch
 
         return settings | {"device": fastest_device()}
     return settings

@@ -60,8 +60,14 @@ def initialized(model: nn.Module, seed: int, dtype: torch.dtype | None = None) -
     Raises
     ------
     TypeError
-        A layer has weights and no ``reset_parameters``: nothing says how they begin.
+        A layer has weights and no ``reset_parameters``, so nothing says how they begin; or it does not know its size.
     """
+    for layer in model.modules():
+        if any(isinstance(parameter, nn.UninitializedParameter) for parameter in layer.parameters(recurse=False)):
+            raise TypeError(
+                f"model has a {type(layer).__name__} layer that does not know its size yet; call the model once on a "
+                f"few samples first."
+            )
     model = copy.deepcopy(model).to(dtype or torch.get_default_dtype())
     rng = generator(seed, WEIGHTS)
     with torch.no_grad():

@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.benchmark import Timer
 
 from lib.checks import whole_number
-from lib.devices import fastest_device
+from lib.devices import device_here
 from lib.models import initialized
 from lib.recipe import Recipe
 from lib.workload import Workload
@@ -45,7 +45,7 @@ def iteration(
     the weights stay, so that what is measured does not depend on how often.
     """
     batch_size = whole_number("batch_size", recipe.batch_size, at_least=1, at_most=len(workload))
-    here = torch.device(device or fastest_device())
+    here = device_here(device)
     model = initialized(workload.model, seed=0).to(here)
     optimizer = recipe.make_optimizer(model.parameters())
     optimizer.param_groups[0]["lr"] = 0.0
@@ -192,7 +192,7 @@ def memory(
         beyond what was there before the model, elsewhere missing, because PyTorch does not
         count it.
     """
-    here = torch.device(device or fastest_device())
+    here = device_here(device)
     return pd.DataFrame([_memory_of(workload, Recipe(size, optimizer=optimizer), here) for size in batch_sizes])
 
 

@@ -78,17 +78,20 @@ class Recipe:
         keep("learning_rate", number("learning_rate", self.learning_rate, above=0))
         keep("weight_decay", number("weight_decay", self.weight_decay, least=0))
         keep("momentum", number("momentum", self.momentum, least=0, below=1))
+        if not isinstance(self.betas, (tuple, list)) or len(self.betas) != 2:
+            raise ValueError(f"betas is {self.betas!r}, but it must be two numbers such as (0.9, 0.999).")
         keep("betas", tuple(number("betas", beta, least=0, below=1) for beta in self.betas))
-        if len(self.betas) != 2:
-            raise ValueError(f"betas is {self.betas}, but it must be two numbers such as (0.9, 0.999).")
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in known:
                 raise ValueError(
                     f"{name} is {getattr(self, name)!r}, but it must be one of {', '.join(map(repr, known))}."
                 )
-        if isinstance(self.warmup, float) or isinstance(self.warmup, bool) or self.warmup < 0:
-            raise ValueError(f"warmup is {self.warmup!r}, but it must be a whole number of iterations, 0 for none.")
-        keep("warmup", whole_number("warmup", self.warmup, at_least=0))
+        try:
+            keep("warmup", whole_number("warmup", self.warmup, at_least=0))
+        except ValueError:
+            raise ValueError(
+                f"warmup is {self.warmup!r}, but it must be a whole number of iterations, 0 for none."
+            ) from None
         check_tail(self.tail)
         if self.is_ramped and self.accumulation_steps > 1:
             raise ValueError(
@@ -184,10 +187,13 @@ class Budget:
             raise ValueError(
                 f"target_loss is {self.target_loss!r}, but it must be one of {', '.join(map(repr, losses))}."
             )
-        if self.target is not None and not (isinstance(self.target, (int, float)) and self.target > 0):
-            raise ValueError(
-                f"target is {self.target!r}, but it must be a loss above 0, or None to train for the whole budget."
-            )
+        if self.target is not None:
+            try:
+                object.__setattr__(self, "target", number("target", self.target, above=0))
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"target is {self.target!r}, but it must be a loss above 0, or None to train for the whole budget."
+                ) from None
 
     def plan(
         self, recipe: Recipe, num_samples: int, tokens_per_sample: int | None = None, **devices

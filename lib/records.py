@@ -226,8 +226,8 @@ def _to_series(dtype: str, values: list) -> pd.Series:
 
 def provenance(configuration: dict, seconds: float) -> dict:
     """Where, when and how something was measured, for ``Record.provenance``."""
+    from lib.devices import fastest_device
     from lib.profiling import machine  # here, because reading a record needs no torch
-    from lib.training import fastest_device
 
     return {
         "device": configuration.get("device") or fastest_device(),

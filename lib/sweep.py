@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
 
+from lib.devices import device_here
 from lib.evaluation import TRAINING_SAMPLES, check_every, status
 from lib.kernel_replicas import KernelReplicas, as_layers
 from lib.plan import TrainingPlan
@@ -85,7 +86,9 @@ def sweep(
     """
     check_every("evaluate_every", evaluate_every)
     Workload.required(workload).check()
-    how = How.to_train(workload, evaluate_every, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device_here(device)
+    how = How.to_train(workload, evaluate_every, device)
     cells = list(grid_of(recipe, budget, {"seed": seed} | choices))
     for _, cell_recipe, cell_budget, number in cells:
         cell_budget.plan(cell_recipe, len(workload), workload.tokens_per_sample)
@@ -208,7 +211,8 @@ def train_group(how: How, runs: list[tuple[Recipe, Budget, int]], name=None) -> 
     before = torch.get_default_dtype()
     torch.set_default_dtype(how.dtype)
     try:
-        with threadpool_limits(1):  # many processes of one thread each are faster than one process of many threads
+        with threadpool_limits(1), warnings.catch_warnings():  # processes of one thread are faster than many threads
+            warnings.filterwarnings("ignore", "There is a performance drop")  # of layers that vmap takes one by one
             kind = how.replicas(*runs[0][:2], len(runs))
             histories = train_replicas(kind, how, runs) if kind else [train_alone(how, *run) for run in runs]
             return name, [(history, None) for history in histories]

@@ -103,6 +103,18 @@ class Table:
         )
 
 
+def means(frame: pd.DataFrame, by: str | list[str], columns: list[str]) -> pd.DataFrame:
+    """Means of some columns over the rows that are alike in ``by``, such as the seeds of one setting.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"B": [8, 8, 64], "seed": [0, 1, 0], "loss": [1.0, 3.0, 4.0]})
+    >>> means(frame, by="B", columns=["loss"]).loc[8, "loss"]
+    np.float64(2.0)
+    """
+    return frame.groupby(by)[columns].mean()
+
+
 def _counts_rows(index: pd.Index) -> bool:
     """Whether an index without a name only counts the rows from 0."""
     return index.nlevels == 1 and index.name is None and list(index) == list(range(len(index)))

@@ -67,10 +67,6 @@ class TokenPlan:
         """How often a budget of ``tokens`` reads a data set, on average; the last iteration is a whole one."""
         return self.epochs_after(self.iterations_for(tokens), dataset_tokens)
 
-    def sequences_in(self, dataset_tokens: int) -> int:
-        """Full sequences that a data set can be cut into if each needs the token behind it as its last target."""
-        return (whole_number("dataset_tokens", dataset_tokens, at_least=1) - 1) // self.sequence_length
-
 
 class Piece(NamedTuple):
     """The tokens ``start`` to ``stop`` (left out) of one document, beside each other in a row."""

@@ -16,7 +16,7 @@ from torch import nn
 
 from lib import accumulation
 from lib.checkpoint import Saver
-from lib.devices import Clock, OneDevice, fastest_device
+from lib.devices import Clock, OneDevice, device_here
 from lib.evaluation import TRAINING_SAMPLES, History
 from lib.models import initialized
 from lib.ramps import RampedPlan
@@ -92,7 +92,7 @@ def train(
         An argument is unusable; the message names it, its value and the remedy.
     """
     recipe, budget = recipe_and_budget(choices, recipe, budget)
-    Workload.required(workload)
+    Workload.required(workload).check()
     run = Run(workload, recipe, budget, seed, device, devices or OneDevice())
     history = History(run, evaluate_every)
     saver = Saver(run, history, checkpoint, checkpoint_every)
@@ -153,7 +153,7 @@ class Run:
         self.workload, self.recipe, self.budget, self.seed, self.devices = workload, recipe, budget, seed, devices
         shared = {"world_size": devices.size, "pad_to_even": devices.pad_to_even}
         self.plan = budget.plan(recipe, len(workload), workload.tokens_per_sample, **shared)
-        self.device = torch.device(device or fastest_device())
+        self.device = device_here(device)
         self.model = initialized(workload.model, seed).to(self.device)
         self.network = devices.network(self.model)
         self.optimizer = recipe.make_optimizer(self.model.parameters())

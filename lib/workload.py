@@ -103,21 +103,44 @@ class Workload:
         return {name: (tensor(x), tensor(y)) for name, (x, y) in splits.items() if len(x)}
 
     def check(self):
-        """Try the model on two samples; one sentence if it does not take them or has no loss on them."""
+        """Try the model on two samples; one sentence if it does not take them or has no loss on them.
+
+        Labels are looked at one and all: compiled replicas count on each being a class of the model.
+        """
         x, y = self.on(torch.device("cpu"), torch.get_default_dtype())["train"]
-        model = initialized(self.model, 0)
+        if not any(parameter.requires_grad for parameter in self.model.parameters()):
+            raise ValueError(f"model is a {type(self.model).__name__} without weights to train; give it some.")
+        model = initialized(self.model, 0).eval()
         try:
-            loss = self.loss(model(x[:2]), y[:2])
-        except (RuntimeError, IndexError, ValueError, TypeError) as error:
+            outputs = model(x[:2])
+            wrong_label = self._wrong_label(outputs.shape[1]) if self.loss is F.cross_entropy else None
+            loss = None if wrong_label else self.loss(outputs, y[:2])
+        except Exception as error:  # a model of yours may raise anything
+            said = (str(error).splitlines() or [type(error).__name__])[0]
             raise ValueError(
                 f"model does not take the samples of {self.data.name}, of shape {tuple(x.shape[1:])}, or the loss not "
-                f"its outputs ({str(error).splitlines()[0]}); build it for them."
+                f"its outputs ({said}); build it for them."
             ) from error
+        if wrong_label:
+            raise ValueError(wrong_label)
         if not torch.is_tensor(loss) or loss.dim() > 0:
             raise ValueError(
                 f"loss gives {tuple(loss.shape) if torch.is_tensor(loss) else loss!r} for two samples, but it must be "
                 f"one number, the mean over them."
             )
+
+    def _wrong_label(self, classes: int) -> str | None:
+        """A sentence if some label is no class of the model."""
+        for name in SPLITS:
+            labels = self.data.split(name)[1]
+            wrong = labels[(labels < 0) | (labels >= classes)] if labels.dtype.kind in "iu" else labels[:0]
+            if len(wrong):
+                return (
+                    f"{self.data.name} has the label {wrong.flat[0]} among its {name} samples, but the model has "
+                    f"{classes} outputs, for the classes 0 to {classes - 1}; number the classes from 0, and leave "
+                    f"samples without a class out."
+                )
+        return None
 
 
 # Kinds of workloads ----------------------------------------------------------------------------
@@ -184,24 +207,7 @@ def workload(
     else:
         made = (next_token if data.y_train.ndim > 1 else classification)(model, data, **more)
     made.check()
-    if made.loss is F.cross_entropy:
-        _check_classes(made)
     return made
-
-
-def _check_classes(made: Workload):
-    """One sentence if some label is no class of the model: compiled replicas count on it."""
-    inputs, _ = made.on(torch.device("cpu"), torch.get_default_dtype())["train"]
-    classes = initialized(made.model, 0)(inputs[:2]).shape[1]
-    for name in SPLITS:
-        labels = made.data.split(name)[1]
-        wrong = labels[(labels < 0) | (labels >= classes)]
-        if len(wrong):
-            raise ValueError(
-                f"{made.data.name} has the label {wrong.flat[0]} among its {name} samples, but the model has "
-                f"{classes} outputs, for the classes 0 to {classes - 1}; number the classes from 0, and leave samples "
-                f"without a class out."
-            )
 
 
 def _arrays(split: Any, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -186,7 +186,7 @@ def test_runs_of_different_forms_are_refused_at_once():
 
 
 def test_the_fastest_device_is_used_unless_one_is_named(monkeypatch):
-    monkeypatch.setattr("lib.training.fastest_device", lambda: "fastest:0")
+    monkeypatch.setattr("lib.devices.fastest_device", lambda: "fastest:0")
     record = made(on_some_device, [{"seed": 0}, {"seed": 1, "device": "cpu"}])
     assert record.table["device"].tolist() == ["fastest:0", "cpu"]
     assert [how["device"] for how in record.provenance["runs"]] == ["fastest:0", "cpu"]

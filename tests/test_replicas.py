@@ -70,7 +70,7 @@ def test_forward_and_gradient_are_those_of_autograd(name):
     loss.backward()
     np.testing.assert_allclose(forward(layers, weights, x, rows, replicas.memory[0]), outputs.detach(), atol=1e-13)
     gradient = np.full_like(weights, np.nan)
-    summed = backward(layers, weights, gradient, x, y, rows, 1 / len(rows), 0.0, *replicas.memory)
+    summed = backward(layers, weights, gradient, x, y, rows, 1 / len(rows), *replicas.memory)
     for parameter in model.parameters():
         parameter.data = parameter.grad
     np.testing.assert_allclose(gradient, as_row(layers, model), atol=1e-13)
@@ -127,6 +127,28 @@ def test_a_replica_moves_as_torch_optim_does(kind, optimizer, batch_size):
         row = as_row(replicas.layers, single).detach() if kind is KernelReplicas else row
         np.testing.assert_allclose(replicas.weights[r], row, rtol=0, atol=1e-12)
         assert float(replicas.losses[r]) == pytest.approx(summed, rel=1e-12)
+
+
+@pytest.mark.parametrize("decay", [0, 0.1])
+@pytest.mark.parametrize("model", [*MODELS.values(), mlp(40, 7, 5, 10), mlp(40, 1, 3, 10), nn.Conv1d(1, 10, 40)])
+def test_one_sample_at_a_time_in_any_network(model, decay):
+    """Plain SGD on batches of one sample has a program of its own for linear layers; their widths are all kinds."""
+    model = nn.Sequential(nn.Unflatten(1, (1, 40)), model, nn.Flatten()) if isinstance(model, nn.Conv1d) else model
+    data = made()
+    recipe = Recipe(1, weight_decay=decay)
+    workload = classification(model, data)
+    replicas = KernelReplicas(workload, recipe, [3])
+    order = epoch_order(len(data), 3, 0)
+    advance(replicas, order[None], 1, np.full((1, len(order)), 0.01))
+    single = initialized(model, 3)
+    update = recipe.make_optimizer(single.parameters())
+    update.param_groups[0]["lr"] = 0.01
+    for row in order:
+        update.zero_grad()
+        x, y = torch.from_numpy(data.x_train)[row : row + 1].double(), torch.from_numpy(data.y_train)[row : row + 1]
+        F.cross_entropy(single(x), y).backward()
+        update.step()
+    np.testing.assert_allclose(replicas.weights[0], as_row(replicas.layers, single), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -221,6 +221,20 @@ def test_models():
         (dict(epochs=1, schedule="step"), ValueError, "schedule is 'step'"),
         (dict(seconds=1, schedule="cosine"), ValueError, "budget is in seconds"),
         (dict(epochs=1, warmup=-1), ValueError, "warmup is -1"),
+        (dict(epochs=1, warmup="a"), ValueError, "warmup is 'a'.*whole number of iterations"),
+        (dict(epochs=1, warmup=None), ValueError, "warmup is None"),
+        (dict(epochs=1, warmup=2.0), ValueError, "warmup is 2.0"),
+        (dict(epochs=1, betas=0.9), ValueError, "betas is 0.9, but it must be two numbers"),
+        (dict(epochs=1, betas=None), ValueError, "betas is None"),
+        (dict(epochs=1, betas=(0.9, "b")), ValueError, "betas is b"),
+        (dict(epochs=1, betas=(0.9,)), ValueError, r"betas is \(0.9,\)"),
+        (dict(epochs=1, target=True), ValueError, "target is True, but it must be a loss above 0"),
+        (dict(epochs=1, target="low"), ValueError, "target is 'low'"),
+        (dict(epochs=1, target=[1.0]), ValueError, r"target is \[1.0\]"),
+        (dict(epochs=1, target=math.nan), ValueError, "target is nan"),
+        (dict(epochs=1, device="gpu"), ValueError, "device is 'gpu', but here is only cpu"),
+        (dict(epochs=1, device="cuda:99"), ValueError, "device is 'cuda:99', but here is only"),
+        (dict(epochs=1, device=3.5), ValueError, "device is 3.5"),
         (dict(epochs=1, warmup=5), ValueError, "use a shorter warm-up"),
         (dict(epochs=1, evaluate_every=0), ValueError, "evaluate_every is 0"),
         (dict(epochs=1, seed=-1), ValueError, "seed is -1"),
@@ -247,6 +261,18 @@ def test_bad_models():
         train(WORK.but(model=nn.Sequential(Bare(), nn.Linear(64, 10))), batch_size=50, epochs=1)
     with pytest.raises(ValueError, match="widths is"):
         mlp(40)
+
+
+def test_a_target_may_be_any_number():
+    history, _ = train(WORK, batch_size=50, epochs=1, target=np.float32(50), device="cpu")
+    assert history["status"].iloc[-1] == "reached"
+
+
+def test_a_label_that_is_no_class_is_named_before_training():
+    labels = DATA.y_train.copy()
+    labels[-1] = 10
+    with pytest.raises(ValueError, match="the label 10 among its train samples, but the model has 10 outputs"):
+        train(WORK.but(data=replace(DATA, y_train=labels)), batch_size=50, epochs=1)
 
 
 def test_data_of_another_kind():

@@ -42,14 +42,28 @@ def test_source_is_canonical(md):
 
 @pytest.mark.parametrize("md", LESSONS, ids=lambda md: md.name)
 def test_visible_code_fits_the_page(md):
-    long = [
-        line
-        for cell in jupytext.read(md).cells
-        if cell.cell_type == "code"
-        for line in cell.source.split("\n")
-        if len(line) > (120 if {"hide-input", "remove-input"} & set(cell.metadata.get("tags", [])) else 84)
-    ]
+    visible, folded = code_of(md)
+    long = [line for lines, width in ((visible, 84), (folded, 120)) for line in lines if len(line) > width]
     assert long == []
+
+
+RESHAPING = r"\.(groupby|agg|pivot|pivot_table|merge|melt|stack|unstack|set_index|reset_index|query|transform)\("
+
+
+@pytest.mark.parametrize("md", LESSONS, ids=lambda md: md.name)
+def test_visible_code_shows_the_idea_and_reshapes_no_table(md):
+    visible, _ = code_of(md)
+    assert [line for line in visible if re.search(RESHAPING, line)] == []
+
+
+def code_of(md: Path) -> tuple[list[str], list[str]]:
+    """Lines of code that a reader sees at once, and those that are folded."""
+    lines: tuple[list[str], list[str]] = [], []
+    for cell in jupytext.read(md).cells:
+        if cell.cell_type == "code":
+            folded = {"hide-input", "remove-input"} & set(cell.metadata.get("tags", []))
+            lines[bool(folded)].extend(cell.source.split("\n"))
+    return lines
 
 
 @pytest.mark.parametrize("md", LESSONS, ids=lambda md: md.name)

@@ -125,11 +125,33 @@ def test_numbers_are_regressed_and_rows_of_tokens_are_predicted():
     assert history["tokens"].iloc[-1] == 128 and history["iteration"].iloc[-1] == 4  # 32 tokens a batch
 
 
+class Named(nn.Linear):
+    """Its outputs have names, as those of many libraries."""
+
+    def __init__(self):
+        super().__init__(6, 3)
+
+    def forward(self, x):
+        return {"logits": super().forward(x)}
+
+
+class Fussy(nn.Linear):
+    def __init__(self):
+        super().__init__(6, 3)
+
+    def forward(self, x):
+        raise NotImplementedError
+
+
 @pytest.mark.parametrize(
     "model, given, words",
     [
         (nn.Linear(5, 3), samples(), "does not take the samples of your data, of shape"),
-        (nn.Linear(6, 2), (samples()[0], samples()[1] + 1), "or the loss not its outputs"),
+        (nn.Linear(6, 2), (samples()[0], samples()[1] + 1), "has the label 2 among its train samples"),
+        (Named(), samples(), "or the loss not its outputs .*'dict' object"),
+        (Fussy(), samples(), "or the loss not its outputs .*NotImplementedError"),
+        (nn.Flatten(), samples(), "a Flatten without weights to train"),
+        (nn.LazyLinear(3), samples(), "a LazyLinear layer that does not know its size yet; call the model once"),
         (nn.Linear(6, 3), (samples()[0], samples()[1][:7]), "40 inputs and 7 targets"),
         (nn.Linear(6, 3), [(torch.zeros(6), 0), (torch.zeros(7), 1)], "differ in shape"),
         (nn.Linear(6, 3), samples()[0], "inputs and no targets"),

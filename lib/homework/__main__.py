@@ -63,8 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with Kernel(unprotected(folder)) as kernel:
             for number, cell in enumerate(cells, start=1):
-                if error := kernel.run(cell, options.cell_limit):
-                    print(f"Cell {number} ended with {error}")
+                if ended := kernel.run(cell, options.cell_limit):
+                    print(f"Cell {number} ended with {ended}")
             student_id = kernel.ask({"value": "STUDENT_ID"}).get("plain")
             report = Report({name: checks.run(question, kernel) for name, question in questions.items()})
     except (KernelGone, NotStarted) as gone:

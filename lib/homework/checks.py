@@ -7,6 +7,7 @@ decorated with ``test_case``, public or hidden.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lib.homework.inside import sentence
 from lib.homework.kernel import KernelGone
@@ -24,7 +25,7 @@ class test_case:
     hidden: bool = False
     success_message: str | None = None
     failure_message: str | None = None
-    function: object = None
+    function: Any = None
 
     def __call__(self, function) -> "test_case":
         self.function = function
@@ -40,7 +41,7 @@ class Question:
 
     @property
     def points(self) -> float:
-        return sum(case.points for case in self.cases)
+        return sum(case.points or 0 for case in self.cases)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def read(source: str, path: str = "") -> Question:
     """The question in a check file."""
     if OTTERS_IMPORT not in source:
         raise ValueError(f"{path or 'This file'} is not a check file; it lacks the line: {OTTERS_IMPORT}")
-    names = {}
+    names: dict[str, Any] = {}
     exec(compile(source.replace(OTTERS_IMPORT, OUR_IMPORT), path, "exec"), names)
     cases = tuple(value for value in names.values() if isinstance(value, test_case))
     for case in cases:
@@ -88,4 +89,5 @@ def outcome(case: test_case, env) -> Outcome:
         hint = str(error) or "This check failed without a hint."
     except Exception as error:
         hint = f"The check could not make sense of your answer ({sentence(error)})."
-    return Outcome(0 if hint else case.points, case.points, case.hidden, hint)
+    worth = case.points or 0
+    return Outcome(0 if hint else worth, worth, case.hidden, hint)

@@ -86,12 +86,12 @@ def draw(draw) -> dict | None:
     unclear = unclear or any(abs(2.776 * stdev(gaps) - t * unpaired) < 0.01 for t in (1.96, 2.306, 2.776))
 
     half_full, special = draw.whole(15, 90), draw.one_of([0.85, 1.03])
-    seconds = {B: 1e-5 * (half_full + B) for B in (1, 8, 32, 63, 64, 65, 128, 256, 512, 1024, 2048)}
-    seconds[64] *= special
-    seconds[2048] *= draw.whole(120, 135) / 100  # past saturation it gets worse, so the largest is not the best
-    speed = {B: round(t, 6) for B, t in seconds.items()}
+    exact = {B: 1e-5 * (half_full + B) for B in (1, 8, 32, 63, 64, 65, 128, 256, 512, 1024, 2048)}
+    exact[64] *= special
+    exact[2048] *= draw.whole(120, 135) / 100  # past saturation it gets worse, so the largest is not the best
+    speed = {B: round(t, 6) for B, t in exact.items()}
     rate = {B: B / t for B, t in speed.items()}
-    best = max(rate, key=rate.get)
+    best = max(rate, key=lambda B: rate[B])
     enough, of_largest = (min(B for B in rate if rate[B] >= 0.8 * rate[top]) for top in (best, 2048))
     unclear = unclear or enough in (of_largest, best) or any(abs(r / rate[best] - 0.8) < 0.01 for r in rate.values())
 

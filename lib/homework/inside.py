@@ -162,7 +162,7 @@ def serve():
                 if "run" in request:
                     result = shell.run_cell(request["run"], store_history=False)
                     error = result.error_before_exec or result.error_in_exec
-                    answer = {}
+                    answer: dict = {}
                     if isinstance(error, TooLong):
                         raise error
                     if error is not None:

@@ -22,7 +22,7 @@ GRACE = 3  # seconds a process gets to notice that a limit has passed
 START = 60  # seconds until it must be ready
 
 
-running = set()  # pids, for whoever has to end them all at once
+running: set[int] = set()  # pids, for whoever has to end them all at once
 
 
 class KernelGone(Exception):
@@ -95,7 +95,8 @@ class Kernel:
         self.pid = self._process.pid
         running.add(self.pid)
         # Reading and writing may block for as long as the process likes, so each has a thread and only we have a clock.
-        self._requests, self._replies = queue.Queue(), queue.Queue()
+        self._requests: queue.Queue = queue.Queue()
+        self._replies: queue.Queue = queue.Queue()
         for work in (self._listen, self._send):
             threading.Thread(target=work, daemon=True).start()
         try:

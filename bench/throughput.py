@@ -57,6 +57,7 @@ RATE = 0.05
 FLOP = 2 * (3 * (100 * 100 + 100 * 10) + 2 * 40 * 100)  # of a sample's forward and backward pass
 ITERATIONS = {1: 2000, 8: 1500, 32: 1000, 128: 500, 500: 150, 10_000: 5}  # of the textbook loop in one turn
 NETWORKS = {"CNN": cnn, "CNN with batch normalisation": partial(cnn, batch_norm=True)}
+SWEPT = {mlp: 500_000, cnn: 200_000}  # networks that are compiled; others take long enough
 NETWORK_ITERATIONS = {8: 400, 32: 300, 128: 100, 500: 30}
 SWEEP = {
     "batch_size": [1, 8, 32, 64, 128, 500, 1024, 10_000],
@@ -98,7 +99,8 @@ def single(data: Dataset, batch_size: int, iterations: int, model: Callable = ml
 
 
 def swept(data: Dataset, batch_size: int, iterations: int, model: Callable = mlp) -> int:
-    iterations *= 6  # a turn long enough to be timed
+    """Five runs of at least SWEPT samples each: setting a sweep up takes as long as some 20,000 samples."""
+    iterations = max(6 * iterations, SWEPT.get(model, 0) // batch_size)
     table = sweep(
         classification(model(), data),
         batch_size=batch_size,

@@ -59,6 +59,7 @@ def plain(workload: Workload, batch_size: int, iterations: int) -> int:
 
 def replicas(workload: Workload, batch_size: int, iterations: int) -> int:
     """What a sweep's group of runs does between two evaluations; as many replicas as it would stack."""
+    iterations *= 4  # a turn beside which setting up is short
     many = min(REPLICAS, 256 // batch_size)
     group = StackedReplicas(workload, Recipe(batch_size, optimizer="adam"), list(range(many)), "cpu")
     orders = np.random.default_rng(0).integers(len(workload), size=(many, iterations * batch_size))

@@ -16,7 +16,7 @@ export $(GIVEN)
 given = "$${$(1)/\#\~\//$$HOME/}"
 
 LESSONS := $(wildcard lessons/*.md)
-LIB := $(shell find lib book -name '*.py' -o -name '*.js' -o -name '*.css')
+LIB := $(shell find lib book -name '*.py' -o -name '*.csv' -o -name '*.js' -o -name '*.css')
 BOOK := _config.yml _toc.yml references.bib claims.yml contradictions.yml exercises/objectives.yml $(wildcard *.md) $(wildcard records/*.json) $(LESSONS) $(LIB) $(shell find assets tools -type f -not -name '*.pyc')
 
 .PHONY: help install doctor book pdf links test lint lessons fresh records gpu bench bench-grading test-frameworks canary release grade serve clean

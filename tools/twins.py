@@ -33,6 +33,7 @@ from lib.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT_METADATA = ("tags", "mystnb")
+MADE_WITH = {".py", ".csv", ".js", ".css"}  # files of ``lib`` that outputs are made with
 MADE_FROM = "made_from"  # the digest in a twin's metadata
 
 
@@ -100,9 +101,9 @@ def is_stale(md: Path) -> bool:
 
 def surroundings(notebook) -> str:
     """Digest of what a lesson's outputs depend on besides the lesson: ``lib``, the pins, the records it reads."""
-    files = [*(ROOT / "lib").rglob("*.py"), *ROOT.glob("*.txt")]
-    if "from book import" in code(notebook):
-        files += (ROOT / "book").rglob("*.py")
+    files = list(ROOT.glob("*.txt"))
+    for folder in ["lib", "book"] if "from book import" in code(notebook) else ["lib"]:
+        files += [path for path in (ROOT / folder).rglob("*.*") if path.suffix in MADE_WITH]
     for pattern in records_of(code(notebook)):
         files += (ROOT / "records").glob(f"{pattern}.json")
     made = hashlib.sha256()

@@ -186,8 +186,9 @@ TRIED = {
     },
 }
 SUFFIX = {"cpu": "", "cuda": "-cuda"}  # of records
-# Processors with AVX-512 and with AVX2 alone differ after 300 iterations by 0.005 in float32, by nothing in float64.
-TOLERANCE: dict[str, Tolerance] = {"float32": {"above": 0.02}, "float64": {"above": 1e-9}}
+# About twice what all runs differ by on one processor with and without AVX, 0.052 and 0.021. The highest rates tried
+# amplify a rounding most. In double precision nothing is left of it.
+TOLERANCE: dict[str, Tolerance] = {"rates": {"above": 0.1}, "steps": {"above": 0.05}, "float64": {"above": 1e-9}}
 
 
 def targets() -> dict[str, float]:
@@ -207,7 +208,7 @@ def rates_tried(device: str = "cpu") -> LongRecord:
         for first in range(0, len(rates), together):
             runs.append({"batch_size": size, "learning_rates": rates[first : first + together], "seeds": CHOOSING})
             runs[-1] |= {"iterations": iterations, "stream": 1, "device": device}
-    return remember_long(f"token-rates{SUFFIX[device]}", curves, runs, tolerance=TOLERANCE["float32"])
+    return remember_long(f"token-rates{SUFFIX[device]}", curves, runs, tolerance=TOLERANCE["rates"])
 
 
 def chosen(tried: pd.DataFrame) -> pd.DataFrame:
@@ -257,7 +258,7 @@ def steps_to_targets(device: str = "cpu") -> LongRecord:
         | {"seeds": REPORTING, "iterations": iterations, "stream": 2, "device": device}
         for size, (_, iterations) in TRIED[device].items()
     ]
-    return remember_long(f"token-steps{SUFFIX[device]}", curves, runs, tolerance=TOLERANCE["float32"])
+    return remember_long(f"token-steps{SUFFIX[device]}", curves, runs, tolerance=TOLERANCE["steps"])
 
 
 def in_float64() -> LongRecord:

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from lib import catalog
+from lib.kernel_transformer import TransformerReplicas
 from lib.models import initialized
 from lib.recipe import Recipe
-from lib.replicas import StackedReplicas
 from lib.workload import Workload
 
 RATE, REPLICAS = 0.01, 24
@@ -58,10 +58,10 @@ def plain(workload: Workload, batch_size: int, iterations: int) -> int:
 
 
 def replicas(workload: Workload, batch_size: int, iterations: int) -> int:
-    """What a sweep's group of runs does between two evaluations; as many replicas as it would stack."""
+    """What a sweep's group of runs does between two evaluations; some replicas."""
     iterations *= 4  # a turn beside which setting up is short
-    many = min(REPLICAS, 256 // batch_size)
-    group = StackedReplicas(workload, Recipe(batch_size, optimizer="adam"), list(range(many)), "cpu")
+    many = max(1, min(REPLICAS, 64 // batch_size))
+    group = TransformerReplicas(workload, Recipe(batch_size, optimizer="adam"), list(range(many)), "cpu")
     orders = np.random.default_rng(0).integers(len(workload), size=(many, iterations * batch_size))
     group.advance(orders, np.arange(many), batch_size, np.full((many, iterations), RATE))
     return orders.size * workload.tokens_per_sample

@@ -9,6 +9,8 @@ samples that stay in the cache. It does what ``lib.training.train`` does.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401  loads the BLAS behind np.dot in Numba, so that its threads can be set
@@ -164,13 +166,18 @@ def forward(layers, weights, x, rows, work):
 
 @njit(**COMPILED)
 def cross_entropy(outputs, classes, rows, scale, slopes):
-    """Summed loss and correct answers; ``slopes`` becomes the gradient of ``scale`` times the sum."""
+    """Summed loss and correct answers; ``slopes`` becomes the gradient of ``scale`` times the sum.
+
+    A class below 0 does not count. Where nothing counts, ``scale`` is infinite, and all is not a number.
+    """
     loss, correct = 0.0, 0
     for i in range(len(rows)):
-        top, answer = outputs[i, 0], 0
-        for j in range(1, outputs.shape[1]):
-            if not (outputs[i, j] <= top or top != top):  # the largest, or the first that is not a number
-                top, answer = outputs[i, j], j
+        if classes[rows[i]] < 0:
+            slopes[i] = 0 * scale
+            loss += 0 * scale
+            continue
+        answer = outputs[i].argmax()  # of the largest, or of the first that is not a number
+        top = outputs[i, answer]
         total = scale * 0
         for j in range(outputs.shape[1]):
             slopes[i, j] = math.exp(outputs[i, j] - top)
@@ -312,9 +319,10 @@ def advance(layers, optimizer, iterations, state, samples, order, batch_size, ra
 
 
 @njit(**COMPILED)
-def evaluate(layers, weights, x, y, work):
-    """Mean loss and accuracy over all samples of ``x``, each weighing the same."""
+def evaluate(layers, weights, samples, memory):
+    """Mean loss and accuracy over all samples, (x, y), each weighing the same."""
     loss, correct = 0.0, 0
+    (x, y), (work, _) = samples, memory
     rows, scale = np.arange(len(x)), weights.dtype.type(0)
     slopes = np.empty((BLOCK, layers[len(layers) - 1].units), work.dtype)
     for start in range(0, len(x), BLOCK):
@@ -325,38 +333,87 @@ def evaluate(layers, weights, x, y, work):
     return loss / len(x), correct / len(x)
 
 
-class KernelReplicas(Replicas):
-    """Replicas on one core of the CPU."""
+class CompiledReplicas(Replicas):
+    """Replicas on one core of the CPU, one after another; a subclass knows one kind of network.
+
+    Attributes
+    ----------
+    network : numpy.ndarray
+        What its compiled functions know of the model.
+    memory : tuple of numpy.ndarray
+        Room for the activations of a block of samples.
+    """
+
+    network: Any
+    memory: tuple
+    advance_one: Callable  # a function as ``advance`` above
+    evaluate_one: Callable  # a function as ``evaluate`` above
 
     def __init__(self, workload: Workload, recipe: Recipe, seeds: list[int], device: str = "cpu"):
         super().__init__(workload, recipe, seeds, device)
-        layers = as_layers(workload)
-        assert layers is not None  # who makes such replicas has asked as_layers
-        self.layers, self.optimizer = layers, as_record(recipe)
-        self.weights = torch.stack([as_row(self.layers, initialized(workload.model, seed)) for seed in seeds])
+        self.optimizer = as_record(recipe)
+        self.network = self.network_of(workload)
+        assert self.network is not None  # who makes such replicas has asked
+        self.weights = torch.stack([self.as_row(initialized(workload.model, seed)) for seed in seeds])
         self.velocity, self.squares = torch.zeros_like(self.weights), torch.zeros_like(self.weights)
-        self.samples_of = {name: (x.numpy(), y.numpy()) for name, (x, y) in self.samples_of.items()}
-        self.memory = tuple(np.zeros((2, workspace(self.layers)), self.weights.numpy().dtype))
+        self.units = workload.num_units(self.samples_of["train"][1]).numpy()
+        self.samples_of = {name: self.arrays(x.numpy(), y.numpy()) for name, (x, y) in self.samples_of.items()}
+        self.memory = self.room(self.weights.numpy().dtype)
+
+    @staticmethod
+    def network_of(workload: Workload) -> Any:
+        """What the compiled functions know of the model; None if they would not do what ``train`` does."""
+        raise NotImplementedError
+
+    @classmethod
+    def products(cls, workload: Workload) -> int:
+        """Multiplications that the outputs for one sample take."""
+        raise NotImplementedError
+
+    def as_row(self, model: nn.Module) -> torch.Tensor:
+        """All parameters of a model in one row."""
+        return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+    def arrays(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Samples as the compiled functions read them."""
+        return x, y
+
+    def room(self, dtype: np.dtype) -> tuple:
+        """``memory``, empty."""
+        raise NotImplementedError
 
     def advance(self, orders: np.ndarray, which: np.ndarray, batch_size: int, rates: np.ndarray, rngs=None):
-        samples = self.samples_of["train"]
-        rates = rates.astype(samples[0].dtype)
-        for r in range(len(rates)):
+        rates = rates.astype(self.weights.numpy().dtype)
+        for r, row in enumerate(which):
             state = (self.weights[r].numpy(), self.velocity[r].numpy(), self.squares[r].numpy())
-            plan = (orders[which[r]], batch_size, rates[r])
-            self.losses[r] += advance(
-                self.layers, self.optimizer[0], self.iterations, state, samples, *plan, self.memory
-            )
-        self.counted += orders.shape[1]
+            work = (self.samples_of["train"], orders[row], batch_size, rates[r], self.memory)
+            self.losses[r] += self.advance_one(self.network, self.optimizer[0], self.iterations, state, *work)
+        self.counted += torch.from_numpy(self.units[orders].sum(1)[which])
         self.iterations += rates.shape[1]
 
-    def evaluate(self) -> list[dict]:
-        ends = {name: TRAINING_SAMPLES if name == "train" else len(x) for name, (x, _) in self.samples_of.items()}
-        rows = []
-        for weights in self.weights.numpy():
-            found = {
-                name: evaluate(self.layers, weights, x[: ends[name]], y[: ends[name]], self.memory[0])
-                for name, (x, y) in self.samples_of.items()
-            }
-            rows.append(self.row(found))
-        return rows
+    def mean_loss(self, split: str) -> tuple[list[float], list[float]]:
+        samples = tuple(array[: TRAINING_SAMPLES if split == "train" else None] for array in self.samples_of[split])
+        found = [self.evaluate_one(self.network, row, samples, self.memory) for row in self.weights.numpy()]
+        losses, accuracies = zip(*found)
+        return list(losses), list(accuracies)
+
+
+class KernelReplicas(CompiledReplicas):
+    """Replicas of a network of Linear, Conv1d and ReLU layers."""
+
+    advance_one, evaluate_one = staticmethod(advance), staticmethod(evaluate)
+
+    @staticmethod
+    def network_of(workload: Workload) -> np.ndarray | None:
+        return as_layers(workload)
+
+    @classmethod
+    def products(cls, workload: Workload) -> int:
+        layers: Any = cls.network_of(workload)
+        return int((layers["units"] * layers["positions"] * layers["channels"] * layers["window"]).sum())
+
+    def as_row(self, model: nn.Module) -> torch.Tensor:
+        return as_row(self.network, model)
+
+    def room(self, dtype: np.dtype) -> tuple:
+        return tuple(np.zeros((2, workspace(self.network)), dtype))

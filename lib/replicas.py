@@ -3,8 +3,9 @@
 The replicas of a group differ in their seed and their learning rate. ``StackedReplicas``
 takes any network that ``torch.func.vmap`` takes, on any device: each operation is done for
 all replicas at once. A model with a method ``stacked(weights, inputs)`` that does it itself,
-such as ``lib.transformer.Transformer``, is asked for that instead. ``lib.kernel_replicas`` is
-faster on the CPU for small networks of Linear, Conv1d and ReLU layers. Both do what ``lib.training.train`` does.
+such as ``lib.transformer.Transformer``, is asked for that instead. On the CPU ``lib.kernel_replicas`` is
+faster for small networks of Linear, Conv1d and ReLU layers, and ``lib.kernel_transformer`` for that transformer.
+All do what ``lib.training.train`` does.
 """
 
 import copy
@@ -40,7 +41,7 @@ class Replicas:
     device : str
     """
 
-    samples_of: dict[str, tuple[Any, Any]]  # tensors, or the arrays that a kernel reads
+    samples_of: dict[str, tuple[Any, ...]]  # tensors, or the arrays that a kernel reads
     weights: torch.Tensor
     velocity: torch.Tensor
     squares: torch.Tensor
@@ -69,9 +70,15 @@ class Replicas:
         """
         raise NotImplementedError
 
+    def mean_loss(self, split: str) -> tuple[list[float], list[float]]:
+        """Loss and accuracy of each replica on a split, each unit weighing the same."""
+        raise NotImplementedError
+
     def evaluate(self) -> list[dict]:
         """Losses and accuracies, a row of the history each."""
-        raise NotImplementedError
+        found = {name: self.mean_loss(name) for name in self.samples_of}
+        replicas = range(len(self.weights))
+        return [self.row({name: (losses[r], right[r]) for name, (losses, right) in found.items()}) for r in replicas]
 
     def keep(self, which: list[int]):
         """Go on with some of the replicas alone."""
@@ -180,14 +187,8 @@ class StackedReplicas(Replicas):
             step = self.velocity / (self.squares.sqrt() / correction + EPSILON) / (1 - beta1**self.iterations)
         self.weights = torch.where(self.trained, weights - rate * step, self.weights)
 
-    def evaluate(self) -> list[dict]:
-        found = {name: self.mean_loss(name) for name in self.samples_of}
-        replicas = range(len(self.weights))
-        return [self.row({name: (losses[r], right[r]) for name, (losses, right) in found.items()}) for r in replicas]
-
     @torch.no_grad()
     def mean_loss(self, split: str) -> tuple[list[float], list[float]]:
-        """Loss and accuracy of each replica on a split, each unit weighing the same."""
         self.model.eval()
         workload, replicas = self.workload, len(self.weights)
         chunk = max(1, EVALUATED // (replicas * (workload.tokens_per_sample or 1)))

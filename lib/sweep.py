@@ -19,7 +19,8 @@ from threadpoolctl import threadpool_limits
 
 from lib.devices import device_here
 from lib.evaluation import TRAINING_SAMPLES, check_every, status
-from lib.kernel_replicas import KernelReplicas, as_layers
+from lib.kernel_replicas import CompiledReplicas, KernelReplicas
+from lib.kernel_transformer import TransformerReplicas
 from lib.plan import TrainingPlan
 from lib.profiling import saved_bytes
 from lib.progress import bar
@@ -32,6 +33,7 @@ from lib.workload import Workload
 
 MOST_REPLICAS = 512  # of one group on a device with memory of its own
 FEWEST_STACKED, STACKED_TOGETHER = 3, 16  # replicas of one group on the CPU, from which stacking pays, and does well
+KERNELS = (KernelReplicas, TransformerReplicas)
 AXES = ("batch_size", "learning_rate", "optimizer")  # columns of every table, asked for or not
 
 
@@ -56,8 +58,9 @@ def sweep(
     Parameters
     ----------
     workload, recipe, budget, evaluate_every
-        As for ``lib.training.train``. Small networks of Linear, Conv1d and ReLU layers are
-        trained as compiled replicas; others as stacked replicas, if ``torch.func`` can stack
+        As for ``lib.training.train``. Small networks of Linear, Conv1d and ReLU layers, and
+        ``lib.transformer.Transformer``, are trained as compiled replicas on the CPU; others,
+        and all on other devices, as stacked replicas, if ``torch.func`` can stack
         them; any other model by ``train``, run by run, and so is every run with accumulation
         or a budget in seconds.
     seed : int or list of int
@@ -121,22 +124,24 @@ class How:
     evaluate_every: int | None
     device: str
     dtype: torch.dtype
-    layers: np.ndarray | None  # what the compiled replicas make of the network
+    kernel: type[CompiledReplicas] | None  # the compiled replicas that know the network
+    products: int  # what the kernel multiplies for one sample
     kept: float | None  # bytes that a sample keeps for the backward pass; None if replicas cannot be stacked
 
     @classmethod
     def to_train(cls, workload: Workload, evaluate_every: int | None, device: str) -> "How":
-        layers = as_layers(workload)
-        stackable = can_be_stacked(workload, Recipe(batch_size=1)) if layers is None or device != "cpu" else False
+        kernel = next((kind for kind in KERNELS if kind.network_of(workload) is not None), None)
+        stackable = can_be_stacked(workload, Recipe(batch_size=1)) if kernel is None or device != "cpu" else False
         kept = saved_bytes(workload, 2) / 2 if stackable else None
-        return cls(workload, evaluate_every, device, torch.get_default_dtype(), layers, kept)
+        products = kernel.products(workload) if kernel else 0
+        return cls(workload, evaluate_every, device, torch.get_default_dtype(), kernel, products, kept)
 
     def replicas(self, recipe: Recipe, budget: Budget, number: int) -> type[Replicas] | None:
         """The kind of replicas that so many runs are trained as; None if each run is trained alone."""
         if budget.seconds is not None or recipe.accumulation_steps > 1 or isinstance(recipe.batch_size, Ramp):
             return None
-        if self.device == "cpu" and self.layers is not None:
-            return KernelReplicas
+        if self.device == "cpu" and self.kernel:
+            return self.kernel
         if self.kept is None:
             return None
         most = STACKED * (4 if hasattr(self.workload.model, "stacked") else 1)  # one product for all pays for longer
@@ -178,13 +183,11 @@ def estimated_seconds(how: How, recipe: Recipe, budget: Budget) -> float:
         return budget.seconds
     planned = plan.total_iterations
     size = plan.total_samples / planned
-    if how.layers is None:
+    if how.kernel is None:
         return planned * (3e-4 + 2e-6 * size)
     evaluations = planned / (how.evaluate_every or plan.batches_per_epoch)
-    layers = how.layers
-    products = int((layers["units"] * layers["positions"] * layers["channels"] * layers["window"]).sum())
     evaluated = len(data.x_test) + len(data.x_validation) + TRAINING_SAMPLES
-    return products * (6 * planned * (size + 4) + 2 * evaluations * evaluated) / 5e10
+    return how.products * (6 * planned * (size + 4) + 2 * evaluations * evaluated) / 5e10
 
 
 def grouped(cells: list, costs: list[float], how: How, n_jobs: int) -> list[list[int]]:

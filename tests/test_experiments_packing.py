@@ -51,11 +51,11 @@ def test_losses_are_those_of_the_workload(float64):
     workload = packing.workload_of(mask=True, reset=True)
     replicas = packing.trained(workload, 4, [0.01, 0.02], [0, 1], iterations=0)
     x, y = workload.data.x_train[-7:], workload.data.y_train[-7:]  # rows of several documents
-    for seed, found in zip([0, 0, 1, 1], packing.losses(replicas, x, y, chunk=3)):
+    for seed, found in zip([0, 0, 1, 1], packing.losses(replicas, x, y)):
         model = initialized(workload.model, seed)
         assert found == pytest.approx(workload.loss(model(torch.from_numpy(x)), torch.from_numpy(y)).item(), abs=1e-12)
     assert packing.losses(replicas, x, y, mask=False)[0] != packing.losses(replicas, x, y)[0]
-    assert replicas.model.mask and replicas.model.reset
+    assert replicas.workload.model.mask and replicas.workload.model.reset
 
 
 def four_documents():

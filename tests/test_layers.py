@@ -19,7 +19,7 @@ FLOORS = [
     ("one run", "progress evaluation devices checkpoint training", NUMBERS | {"torch", "tqdm"}),
     (
         "thousands of runs",
-        "optimizers replicas kernel_replicas profiling sweep noise_scale distributed",
+        "optimizers replicas kernel_replicas kernel_transformer profiling sweep noise_scale distributed",
         NUMBERS | {"torch", "tqdm", "numba", "joblib", "threadpoolctl"},
     ),
     (
@@ -28,7 +28,7 @@ FLOORS = [
         NUMBERS | {"filelock", "tqdm", "matplotlib", "cycler"},
     ),
     ("advice", "advise.*", NUMBERS | {"torch", "yaml"}),
-    ("experiments", "experiments.*", NUMBERS | {"torch", "tqdm", "joblib"}),
+    ("experiments", "experiments.*", NUMBERS | {"torch", "tqdm", "joblib", "threadpoolctl"}),
 ]
 LIB = Path(__file__).resolve().parents[1] / "lib"
 

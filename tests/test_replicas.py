@@ -124,7 +124,7 @@ def test_a_replica_moves_as_torch_optim_does(kind, optimizer, batch_size):
                 update.step()
                 summed += loss.item() * len(rows)
         row = torch.cat([p.detach().flatten() for p in single.parameters()])  # as StackedReplicas has it
-        row = as_row(replicas.layers, single).detach() if kind is KernelReplicas else row
+        row = as_row(replicas.network, single).detach() if kind is KernelReplicas else row
         np.testing.assert_allclose(replicas.weights[r], row, rtol=0, atol=1e-12)
         assert float(replicas.losses[r]) == pytest.approx(summed, rel=1e-12)
 
@@ -148,7 +148,7 @@ def test_one_sample_at_a_time_in_any_network(model, decay):
         x, y = torch.from_numpy(data.x_train)[row : row + 1].double(), torch.from_numpy(data.y_train)[row : row + 1]
         F.cross_entropy(single(x), y).backward()
         update.step()
-    np.testing.assert_allclose(replicas.weights[0], as_row(replicas.layers, single), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(replicas.weights[0], as_row(replicas.network, single), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,7 +12,6 @@ import lib.sweep
 from lib.data import Dataset
 from lib.kernel_replicas import KernelReplicas
 from lib.models import cnn, mlp
-from lib.replicas import StackedReplicas
 from lib.sweep import sweep
 from lib.training import train
 from lib.workload import classification
@@ -89,7 +88,7 @@ def test_every_run_is_the_one_of_train_in_float32():
 def test_stacked_replicas_give_the_same_table(float64, monkeypatch):
     choices = dict(batch_size=[1, 40], learning_rate=[0.02, 1e12], seed=[0, 1], iterations=60, target=1.5, device="cpu")
     table = sweep(WORK, **choices)
-    monkeypatch.setattr(lib.sweep, "KernelReplicas", StackedReplicas)
+    monkeypatch.setattr(lib.sweep, "KERNELS", ())
     stacked = sweep(WORK, **choices)
     assert (stacked["status"] == table["status"]).all() and set(table["status"]) > {"ok", "diverged"}
     kept = table["learning_rate"] < 1
@@ -147,7 +146,7 @@ def test_out_of_memory_is_answered_with_the_replicas_that_fit(monkeypatch):
     monkeypatch.setattr(lib.sweep, "grouped", lambda cells, *_: [list(range(len(cells)))])
     table = sweep(WORK, **choices)
     assert (table["replicas"] == 10).all()
-    monkeypatch.setattr(lib.sweep, "KernelReplicas", Small)
+    monkeypatch.setattr(lib.sweep, "KERNELS", (Small,))
     halved = sweep(WORK, **choices)
     assert set(halved["replicas"]) == {2, 3}
     pd.testing.assert_frame_equal(halved[NUMBERS], table[NUMBERS], check_exact=True)

@@ -1,5 +1,6 @@
 """Documents in batches: one a row, or packed, with and without a mask between documents and places that start again."""
 
+import copy
 import math
 from collections.abc import Callable
 from statistics import NormalDist
@@ -12,10 +13,12 @@ import torch
 
 from lib.data import Dataset
 from lib.experiments.search import tuned
+from lib.experiments.tokens import BETAS, default_dtype, replicas_of
+from lib.kernel_transformer import TransformerReplicas
 from lib.language import DOCUMENT_LENGTHS, Language, language
 from lib.profiling import seconds_per_call
 from lib.recipe import Recipe
-from lib.replicas import StackedReplicas
+from lib.replicas import Replicas
 from lib.sampling import epoch_order
 from lib.texts import rows_of_documents
 from lib.tokens import filling, packed, sorted_pools, token_batches
@@ -24,7 +27,6 @@ from lib.workload import Workload, next_token
 
 LENGTH = 128  # places of a row
 TRAINING, HELD = 3_000, 300  # documents for training; for choosing, and for reporting
-BETAS = (0.9, 0.95)
 MODES: dict[str, dict[str, Any]] = {  # how documents are laid, and what the network is told of them
     "one a row": {"packing": "none"},
     "mask and places": {"mask": True, "reset": True},
@@ -70,12 +72,10 @@ def workload_of(packing: str = "best fit", mask: bool = True, reset: bool = True
     return next_token(model, Dataset("documents", x, y, x[:0], y[:0]))
 
 
-def trained(
-    workload: Workload, batch_size: int, rates: list[float], seeds: list[int], iterations: int
-) -> StackedReplicas:
+def trained(workload: Workload, batch_size: int, rates: list[float], seeds: list[int], iterations: int) -> Replicas:
     """Runs of Adam whose rate falls to zero along a line: a replica for each seed (outside) and rate (inside)."""
     recipe = Recipe(batch_size, optimizer="adam", betas=BETAS)
-    replicas = StackedReplicas(workload, recipe, [seed for seed in seeds for _ in rates], "cpu")
+    replicas = replicas_of(workload, recipe, [seed for seed in seeds for _ in rates])
     if iterations == 0:
         return replicas
     needed = -(-iterations * batch_size // len(workload))
@@ -93,31 +93,22 @@ def trained(
     return replicas
 
 
-@torch.no_grad()
-def losses(replicas: StackedReplicas, x: np.ndarray, y: np.ndarray, chunk: int = 20, **told) -> np.ndarray:
-    """Mean loss of each replica over all tokens that count; ``told``: its ``mask`` and ``reset`` meanwhile."""
-    model = replicas.model
-    before = {name: getattr(model, name) for name in told}
-    vars(model).update(told)
-    total = np.zeros(len(replicas.weights))
-    for rows, targets in zip(torch.from_numpy(x).split(chunk), torch.from_numpy(y).split(chunk)):
-        scores = model.stacked(replicas.named(replicas.weights), rows.expand(len(total), *rows.shape))
-        likely = scores.log_softmax(-1).gather(-1, targets.clamp(min=0).expand(len(total), *targets.shape)[..., None])
-        total -= (likely[..., 0] * (targets >= 0)).sum((1, 2)).numpy()
-    vars(model).update(before)
-    return total / (y >= 0).sum()
+def losses(
+    replicas: Replicas, x: np.ndarray, y: np.ndarray, mask: bool | None = None, reset: bool | None = None
+) -> np.ndarray:
+    """Mean loss of each replica over all tokens that count; ``mask`` and ``reset``, if not those of training."""
+    model: Any = copy.deepcopy(replicas.workload.model)
+    model.mask = model.mask if mask is None else mask
+    model.reset = model.reset if reset is None else reset
+    judge = TransformerReplicas(next_token(model, Dataset("documents", x[:1], y[:1], x, y)), replicas.recipe, [0])
+    judge.weights = replicas.weights
+    return np.array(judge.mean_loss("test")[0])
 
 
 def in_float32(function: Callable, *arguments):
     """Call a function with float32 as the default, one thread."""
-    before, threads = torch.get_default_dtype(), torch.get_num_threads()
-    torch.set_default_dtype(torch.float32)
-    torch.set_num_threads(1)
-    try:
+    with default_dtype(torch.float32):
         return function(*arguments)
-    finally:
-        torch.set_default_dtype(before)
-        torch.set_num_threads(threads)
 
 
 def one_mode(mode: str, iterations: int, guess: float, seeds: list[int], fresh_seeds: list[int]) -> list[pd.DataFrame]:
@@ -135,7 +126,7 @@ def one_mode(mode: str, iterations: int, guess: float, seeds: list[int], fresh_s
 
     found = tuned(runs_at, guess, points=5)
     replicas = trained(workload, batch_size, [found.rate], fresh_seeds, iterations)
-    rows = rows_of_documents(reported_on, LENGTH, "best fit")
+    x, y = rows_of_documents(reported_on, LENGTH, "best fit")
     runs = pd.DataFrame(
         {
             "mode": mode,
@@ -143,8 +134,8 @@ def one_mode(mode: str, iterations: int, guess: float, seeds: list[int], fresh_s
             "seed": fresh_seeds,
             "tokens": iterations * batch_size * (workload.data.y_train >= 0).mean() * LENGTH,
             "alone": losses(replicas, *rows_of_documents(reported_on, LENGTH)),
-            "as trained": losses(replicas, *rows, **told),
-            "nothing told": losses(replicas, *rows, mask=False, reset=False),
+            "as trained": losses(replicas, x, y, **told),
+            "nothing told": losses(replicas, x, y, mask=False, reset=False),
         }
     )
     return [runs, found.grid.assign(mode=mode)[["mode", "learning_rate", "seed", "score"]]]

@@ -13,9 +13,8 @@ import pandas as pd
 import torch
 
 from lib.experiments.search import tuned
-from lib.experiments.tokens import BETAS, LENGTH, Run, Stage, default_dtype, grouped, of_language, stepping
+from lib.experiments.tokens import BETAS, LENGTH, Run, Stage, default_dtype, grouped, of_language, replicas_of, stepping
 from lib.recipe import Recipe
-from lib.replicas import StackedReplicas
 from lib.sampling import epoch_order
 
 ROWS = 4_096  # of a budget, 131,072 tokens; half as many for batches of one row, which take longer
@@ -51,8 +50,7 @@ class Way:
     def runs(self, learning_rates: list[float], seeds: list[int], stream: int) -> pd.DataFrame:
         """``learning_rate``, ``seed`` and ``score``: the last loss above the floor, infinite if it is no number."""
         runs = [(rate, seed) for rate in learning_rates for seed in seeds]
-        groups = grouped(runs, max(size for size, _ in self.stages), "cpu")
-        found = joblib.Parallel(n_jobs=-1)(joblib.delayed(self.ends)(group, stream) for group in groups)
+        found = joblib.Parallel(n_jobs=-1)(joblib.delayed(self.ends)(group, stream) for group in grouped(runs, "cpu"))
         rows = [(*run, loss) for group in found for run, loss in group]
         table = pd.DataFrame(rows, columns=["learning_rate", "seed", "score"])
         return table.fillna({"score": math.inf})
@@ -62,7 +60,7 @@ class Way:
         with default_dtype(torch.float32):
             workload, lowest = of_language(8 * ROWS if self.unique else self.rows, stream)
             orders = np.stack([self.order(len(workload), seed) for _, seed in runs])
-            replicas = StackedReplicas(workload, self.recipe, [seed for _, seed in runs], "cpu")
+            replicas = replicas_of(workload, self.recipe, [seed for _, seed in runs])
             end = sum(number for _, number in self.stages)
             for _ in stepping(replicas, [rate for rate, _ in runs], orders, self.stages, [end]):
                 losses, _ = replicas.mean_loss("test")

@@ -13,12 +13,14 @@ import joblib
 import numpy as np
 import pandas as pd
 import torch
+from threadpoolctl import threadpool_limits
 
 from lib.data import Dataset
+from lib.kernel_transformer import TransformerReplicas
 from lib.language import Language, language
 from lib.long_records import LongRecord, Tolerance, remember_long
 from lib.recipe import Recipe
-from lib.replicas import StackedReplicas
+from lib.replicas import Replicas, StackedReplicas
 from lib.sampling import epoch_order
 from lib.statistics import critical_batch_size
 from lib.texts import windows
@@ -26,7 +28,6 @@ from lib.transformer import Transformer
 from lib.workload import Workload, next_token
 
 LENGTH, HELD = 32, 256  # tokens of a row, and rows that a loss is taken on
-TOGETHER = 512  # rows in a batch of all replicas, up to which a CPU gains from stacking
 BETAS = (0.9, 0.95)
 MODELS: dict[str, Any] = {
     "cpu": {"width": 32, "heads": 2, "layers": 1},
@@ -88,15 +89,21 @@ def curves(
     runs = list(itertools.product(learning_rates, seeds))
     jobs = (
         joblib.delayed(evaluated)(recipe, group, [(batch_size, iterations)], marks(iterations), stream, dtype, device)
-        for group in grouped(runs, batch_size, device)
+        for group in grouped(runs, device)
     )
     rows = itertools.chain(*joblib.Parallel(n_jobs=-1 if device == "cpu" else 1)(jobs))
     return pd.DataFrame(rows, columns=["learning_rate", "seed", "iteration", "above"])
 
 
-def grouped(runs: list[Run], batch_size: int, device: str) -> Iterator[list[Run]]:
-    """Runs that are replicas of one group: all on a GPU; on the CPU few enough for its caches, and for its cores."""
-    size = len(runs) if device != "cpu" else max(1, min(TOGETHER // batch_size, max(8, -(-len(runs) // 2))))
+def replicas_of(workload: Workload, recipe: Recipe, seeds: list[int], device: str = "cpu") -> Replicas:
+    """Replicas that know this workload: compiled ones, if its loss is the plain one."""
+    compiled = device == "cpu" and TransformerReplicas.network_of(workload) is not None
+    return (TransformerReplicas if compiled else StackedReplicas)(workload, recipe, seeds, device)
+
+
+def grouped(runs: list[Run], device: str) -> Iterator[list[Run]]:
+    """Runs that are replicas of one group: all on a GPU, a share for each core of the CPU."""
+    size = -(-len(runs) // (joblib.cpu_count() if device == "cpu" else 1))
     return (runs[start : start + size] for start in range(0, len(runs), size))
 
 
@@ -107,7 +114,7 @@ def evaluated(
     with default_dtype(getattr(torch, dtype)):
         workload, lowest = of_language(sum(size * number for size, number in stages), stream, device)
         orders = np.stack([epoch_order(len(workload), seed, 0) for _, seed in runs])
-        replicas = StackedReplicas(workload, recipe, [seed for _, seed in runs], device)
+        replicas = replicas_of(workload, recipe, [seed for _, seed in runs], device)
         rows = []
         for iteration in stepping(replicas, [rate for rate, _ in runs], orders, stages, at):
             losses, _ = replicas.mean_loss("test")
@@ -116,7 +123,7 @@ def evaluated(
 
 
 def stepping(
-    replicas: StackedReplicas, rates: list[float], orders: np.ndarray, stages: list[Stage], at: list[int]
+    replicas: Replicas, rates: list[float], orders: np.ndarray, stages: list[Stage], at: list[int]
 ) -> Iterator[int]:
     """Train replicas along stages of different batch sizes, each on its own order; stop at some iterations.
 
@@ -141,7 +148,8 @@ def default_dtype(dtype: torch.dtype):
     torch.set_default_dtype(dtype)
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         torch.set_default_dtype(before[0])
         torch.set_num_threads(before[1])

@@ -1,5 +1,6 @@
 """What the mean of an iteration is taken over: tokens, documents, or micro-batches of unequal size."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from lib.data import Dataset
@@ -119,11 +121,11 @@ def gradient_errors(
     """
     workload, number = workload_of(spread), MICRO_BATCHES * BATCH_SIZE
     replicas = trained(workload, number, [rate], seeds, iterations)
+    model: Any = copy.deepcopy(workload.model)
     rows = []
-    for replica, seed in enumerate(seeds):
-        for name, part in replicas.named(replicas.weights).items():
-            replicas.model.get_parameter(name).data = part[replica]
-        gradients, tokens = document_gradients(workload, replicas.model)
+    for weights, seed in zip(replicas.weights, seeds):
+        nn.utils.vector_to_parameters(weights, model.parameters())
+        gradients, tokens = document_gradients(workload, model)
         random = generator(seed, DRAWS)
         chosen = np.stack([random.permutation(MEASURED)[:number] for _ in range(draws)])
         here = {"spread": spread, "iteration": iterations, "seed": seed}

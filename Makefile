@@ -115,4 +115,4 @@ serve: book  ## the book on http://127.0.0.1:8000, for browsers that refuse file
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
 clean:  ## remove everything that was built, but not the environment
-	rm -rf _build .cache .pytest_cache .hypothesis
+	rm -rf _build .cache .pytest_cache .hypothesis lib/__pycache__

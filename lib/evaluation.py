@@ -9,6 +9,7 @@ from torch import nn
 
 from lib.checks import whole_number
 from lib.progress import bar
+from lib.recipe import Budget
 from lib.workload import Workload
 
 TRAINING_SAMPLES = 1000  # the first so many stand for the training set
@@ -34,6 +35,13 @@ def mean_loss(
                 number += units
     model.train(training)
     return (loss / number, correct / number) if number else (0.0, 0.0)
+
+
+def check_target(budget: Budget, workload: Workload):
+    """One sentence if the samples that a target is a loss of are not there."""
+    split = budget.target_loss.removesuffix("_loss")
+    if budget.target is not None and not len(workload.data.split(split)[0]):
+        raise ValueError(f"target_loss is {budget.target_loss!r}, but {workload.data.name} has no such samples.")
 
 
 class History:

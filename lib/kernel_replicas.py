@@ -131,7 +131,7 @@ def copy_windows(layer, signal, columns, backward):
 
 @njit(**COMPILED)
 def switch_off(activations, slopes):
-    """The backward pass of ReLU."""
+    """The backward pass of ReLU; given the same numbers twice, the forward pass."""
     for k in range(len(slopes)):
         slopes[k] = 0 if activations[k] <= 0 else slopes[k]
 

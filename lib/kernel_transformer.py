@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numba import njit
+from torch import nn
 
 from lib.kernel_replicas import CompiledReplicas, cross_entropy, matrix, switch_off
 from lib.models import initialized
@@ -41,24 +42,31 @@ def shape_of(workload: Workload) -> Any:
     model: Any = workload.model
     data = workload.data
     plain = workload.loss is token_loss and workload.correct is correct_tokens and workload.units is counted_tokens
-    if type(model) is not Transformer or not plain or workload.augment:
+    if type(model) is not Transformer or not plain or workload.augment or has_hooks(model):
+        return None
+    if torch.get_default_dtype() not in (torch.float32, torch.float64):
         return None
     if not all(parameter.requires_grad for parameter in model.parameters()):
         return None
-    (vocabulary, width), length = model.token.weight.shape, len(model.place.weight)
+    (vocabulary, width), length, here = model.token.weight.shape, len(model.place.weight), data.y_train.shape[1]
     for name in ("train", "validation", "test"):
         x, y = data.split(name)
         if not len(x):
             continue
         tokens = x[:, 0] if x.ndim == 3 else x
-        here = data.y_train.shape[1]
         if y.shape[1:] != (here,) or x.shape[1:] not in ((here,), (2, here)) or here > length:
             return None
         if x.dtype.kind != "i" or y.dtype.kind != "i" or tokens.min() < 0 or max(tokens.max(), y.max()) >= vocabulary:
             return None  # the model says so; the kernel would read beside its tables
-    values = (vocabulary, length, width, model.heads, model.layers, model.mask, model.reset)
+    values = (vocabulary, length, width, model.heads, model.layers, bool(model.mask), bool(model.reset))
     shape = np.array([values], SHAPE)[0]
     return shape if answers_alike(shape, model, data.x_train[:2]) else None
+
+
+def has_hooks(model: nn.Module) -> bool:
+    """Whether something is called beside a model's own forward or backward pass."""
+    names = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return any(getattr(module, name) for module in model.modules() for name in names)
 
 
 def answers_alike(shape: Any, model: Transformer, x: np.ndarray) -> bool:
@@ -69,8 +77,8 @@ def answers_alike(shape: Any, model: Transformer, x: np.ndarray) -> bool:
         return False
     tokens, documents = tokens_and_documents(x)
     memory = activations(shape, len(tokens), tokens.shape[1], row.dtype)
-    scores = forward(shape, row, tokens, documents, memory)
-    return np.allclose(scores, single(torch.from_numpy(x)).detach().flatten(0, 1), atol=1e-4)
+    scores, expected = forward(shape, row, tokens, documents, memory), single(torch.from_numpy(x)).detach().numpy()
+    return scores.size == expected.size and np.allclose(scores, expected.reshape(scores.shape), atol=1e-4)
 
 
 def tokens_and_documents(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +163,7 @@ def normalize(x, normal, scale):
     """``lib.transformer.norm``; ``scale`` becomes what each token was multiplied by."""
     width = x.shape[1]
     for i in range(len(x)):
-        squares = scale[i] * 0
+        squares = x.dtype.type(0)
         for k in range(width):
             squares += x[i, k] * x[i, k]
         scale[i] = 1 / math.sqrt(squares / width + EPSILON)
@@ -168,7 +176,7 @@ def normalize_back(normal, scale, slopes, x_slopes):
     """Add the gradient of what was normalised, by the gradient of what came out."""
     width = slopes.shape[1]
     for i in range(len(slopes)):
-        along = scale[i] * 0
+        along = slopes.dtype.type(0)
         for k in range(width):
             along += slopes[i, k] * normal[i, k]
         along /= width
@@ -204,7 +212,7 @@ def softmax(products, documents, mask, factor):
         top = row[t] * factor
         for j in range(t):
             top = row[j] * factor if row[j] * factor > top else top
-        total = factor * 0
+        total = products.dtype.type(0)
         for j in range(t + 1):
             row[j] = math.exp(row[j] * factor - top)
             total += row[j]
@@ -227,7 +235,7 @@ def attend_back(heads, attention, read_slopes, parts_slopes):
             out[:] = read_slopes[i * length : (i + 1) * length, h * size : (h + 1) * size]
             np.dot(out, heads[i, 2, h].T, slopes)
             for t in range(length):
-                mean = factor * 0
+                mean = number_type.type(0)
                 for j in range(t + 1):
                     mean += chances[t, j] * slopes[t, j]
                 for j in range(length):
@@ -355,6 +363,8 @@ def evaluate(shape, weights, samples, memory):
         loss += more_loss
         correct += more_correct
         counted += (answers >= 0).sum()
+    if counted == 0:
+        return 0.0, 0.0
     return loss / counted, correct / counted
 
 
@@ -372,10 +382,10 @@ class TransformerReplicas(CompiledReplicas):
         model: Any = workload.model
         length = workload.data.y_train.shape[1]
         weights = sum(p.numel() for p in model.parameters())
-        return length * (weights + 2 * model.layers * length * model.token.embedding_dim)
+        return length * (weights + 2 * model.layers * length * model.token.weight.shape[1])
 
     def arrays(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
-        return *tokens_and_documents(x), y
+        return *tokens_and_documents(x), np.ascontiguousarray(y)
 
     def room(self, dtype: np.dtype) -> Activations:
         length = self.workload.data.y_train.shape[1]

@@ -207,6 +207,8 @@ class StackedReplicas(Replicas):
                 same = (part.expand(replicas, *part.shape) for part in (x_chunk, y_chunk))
                 (losses, right), _ = self.each(sums_of, self.weights, *same)
                 loss, correct, number = loss + losses * units, correct + right, number + units
+        if number == 0:
+            return [0.0] * replicas, [0.0] * replicas
         return (loss / number).tolist(), (correct / number).tolist()
 
 

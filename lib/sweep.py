@@ -18,7 +18,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from lib.devices import device_here
-from lib.evaluation import TRAINING_SAMPLES, check_every, status
+from lib.evaluation import TRAINING_SAMPLES, check_every, check_target, status
 from lib.kernel_replicas import CompiledReplicas, KernelReplicas
 from lib.kernel_transformer import TransformerReplicas
 from lib.plan import TrainingPlan
@@ -95,6 +95,7 @@ def sweep(
     cells = list(grid_of(recipe, budget, {"seed": seed} | choices))
     for _, cell_recipe, cell_budget, number in cells:
         cell_budget.plan(cell_recipe, len(workload), workload.tokens_per_sample)
+        check_target(cell_budget, workload)
         generator(number)
 
     costs = [estimated_seconds(how, cell_recipe, cell_budget) for _, cell_recipe, cell_budget, _ in cells]

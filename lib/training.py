@@ -17,7 +17,7 @@ from torch import nn
 from lib import accumulation
 from lib.checkpoint import Saver
 from lib.devices import Clock, OneDevice, device_here
-from lib.evaluation import TRAINING_SAMPLES, History
+from lib.evaluation import TRAINING_SAMPLES, History, check_target
 from lib.models import initialized
 from lib.ramps import RampedPlan
 from lib.recipe import ENDLESS, Budget, Recipe, recipe_and_budget
@@ -160,8 +160,7 @@ class Run:
         self.dtype = next(self.model.parameters()).dtype
         self.samples_of = workload.on(self.device, self.dtype)
         self.units = workload.num_units(torch.from_numpy(workload.data.y_train)).numpy()
-        if budget.target is not None and budget.target_loss.removesuffix("_loss") not in self.samples_of:
-            raise ValueError(f"target_loss is {budget.target_loss!r}, but {workload.data.name} has no such samples.")
+        check_target(budget, workload)
         self._refuse_unequal_samples()
         self.iteration = self.batches = self.samples = 0
         self.losses: list[torch.Tensor] = []  # of the batches since the last evaluation

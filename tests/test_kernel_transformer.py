@@ -97,6 +97,51 @@ def test_a_batch_without_a_token_that_counts_ends_the_run_as_in_train():
     assert [list(end["status"]) for end in ends] == [["ok", "diverged"]] * 2
 
 
+def equal_to_train(workload: Workload, table: pd.DataFrame, **how):
+    for (rate, seed), rows in table.groupby(["learning_rate", "seed"]):
+        history, _ = train(workload, learning_rate=rate, seed=int(seed), device="cpu", **how)
+        assert list(rows["status"]) == list(history["status"])
+        np.testing.assert_allclose(rows["test_loss"], history["test_loss"], atol=1e-12)
+
+
+def test_a_diverged_replica_leaves_its_neighbours_alone():
+    """They use the same memory, one after another."""
+    how = dict(batch_size=7, epochs=2)
+    table = sweep(made(), learning_rate=[1e300, 0.01, 0.02], seed=[0, 1], device="cpu", n_jobs=1, **how)
+    assert (table["replicas"] == 6).all() and set(table.groupby("seed")["status"].nunique()) == {2}
+    equal_to_train(made(), table, **how)
+    workload = made(rows=12)
+    workload.data.y_train[5] = -1  # each seed comes to it at another iteration
+    how = dict(batch_size=1, iterations=12, evaluate_every=3)
+    table = sweep(workload, learning_rate=0.01, seed=range(4), device="cpu", n_jobs=1, **how)
+    assert table.groupby("seed")["iteration"].max().nunique() > 1
+    equal_to_train(workload, table, **how)
+
+
+@pytest.mark.parametrize("kind", [TransformerReplicas, StackedReplicas])
+def test_a_split_without_a_token_that_counts_has_no_loss(kind):
+    workload = made(padding=True)
+    workload.data.y_test[:] = -1
+    replicas = kind(workload, Recipe(4), [0, 1], "cpu")
+    assert replicas.mean_loss("test") == ([0.0, 0.0], [0.0, 0.0])
+    assert min(replicas.mean_loss("train")[0]) > 0
+
+
+def test_inputs_and_targets_may_be_views_of_one_array():
+    tokens = np.random.default_rng(0).integers(11, size=(80, 8))
+    views = [tokens[20:, :-1], tokens[20:, 1:], tokens[:20, :-1], tokens[:20, 1:]]
+    for arrays in (views, [np.asfortranarray(view) for view in views]):
+        workload = next_token(Transformer(11, 7, 8), Dataset("views", *arrays))
+        table = sweep(workload, batch_size=7, learning_rate=0.01, seed=0, epochs=2, device="cpu")
+        equal_to_train(workload, table, batch_size=7, epochs=2)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_numbers_that_the_kernel_has_not_are_left_to_others(dtype):
+    torch.set_default_dtype(dtype)
+    assert shape_of(made()) is None
+
+
 def test_compiled_replicas_are_what_stacked_ones_are():
     """Of which a GPU has nothing else: rates of their own, orders of their own, some of them given up."""
     workload, recipe = WORKLOADS["no mask"], Recipe(4, optimizer="adamw", weight_decay=0.1)
@@ -124,6 +169,19 @@ class Other(Transformer):
     pass
 
 
+def hooked(model: Transformer) -> Transformer:
+    model.register_full_backward_pre_hook(lambda module, gradients: tuple(0.1 * part for part in gradients))
+    return model
+
+
+def of_other_sizes() -> Transformer:
+    """As many weights as the kernel expects, in other places."""
+    model = Transformer(32, 9, 8)
+    model.scores = nn.Linear(8, 16, bias=False)
+    model.widen0, model.narrow0 = nn.Linear(8, 40, bias=False), nn.Linear(40, 8, bias=False)
+    return model
+
+
 def with_bias(model: Transformer) -> Transformer:
     model.scores = nn.Linear(8, 11)
     return model
@@ -141,6 +199,8 @@ def beside_the_table(split: int, value: int) -> Dataset:
         made().but(model=Other(11, 9, 8)),
         made().but(model=Transformer(11, 9, 8).requires_grad_(False)),
         made().but(model=with_bias(Transformer(11, 9, 8))),
+        made().but(model=hooked(Transformer(11, 9, 8))),
+        made().but(model=of_other_sizes()),
         made().but(model=Transformer(11, 6, 8)),
         made().but(loss=squared_error),
         made().but(augment=lambda x, rng: x),

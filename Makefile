@@ -40,6 +40,7 @@ book: _build/html/.up-to-date  ## execute the lessons and render _build/html
 	@$(BIN)/python -c 'from pathlib import Path; print("The book is ready: open", Path("_build/html/index.html").resolve().as_uri())'
 
 _build/html/.up-to-date: .venv/installed $(BOOK)
+	$(BIN)/python tools/compile.py
 	$(BIN)/jupyter-book build . -W --keep-going -n
 	@touch $@
 
@@ -65,6 +66,7 @@ lessons: .venv/installed  ## write the executed .ipynb twin of each lesson that 
 endif
 
 fresh: .venv/installed  ## measure everything anew, keep nothing: do all verdicts hold? (SEEDS=other: with other seeds)
+	$(BIN)/python tools/compile.py
 	$(BIN)/python -m lib.experiments.long check
 	rm -rf .cache/fresh-records && mkdir -p .cache/fresh-records
 	$(if $(KEEP),cp -- $(call given,KEEP) .cache/fresh-records)

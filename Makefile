@@ -74,6 +74,7 @@ fresh: .venv/installed  ## measure everything anew, keep nothing: do all verdict
 	@cd .cache/fresh-records && echo "Records of this run:" && ls -- *.json
 
 records: .venv/installed  ## the records that take too long for a page; stopped, it goes on where it was
+	$(BIN)/python tools/compile.py
 	env -u TQDM_DISABLE $(BIN)/python -m lib.experiments.long make
 
 gpu: .venv/installed  ## on a machine with a CUDA GPU: its records beside the CPU's; then do all verdicts hold there?

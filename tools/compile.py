@@ -1,4 +1,4 @@
-"""Compile the replicas of the transformer once, in a process of their own; everything after loads the same machine code.
+"""Compile the replicas of the transformer once, in a process of their own; all others load that machine code.
 
 A process that compiles may round otherwise than one that loads what was compiled, in the last bit. That is enough
 for a run at a far too high learning rate, of which the long records hold some, to go another way.
